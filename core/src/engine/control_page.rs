@@ -1,0 +1,100 @@
+//! The control page: the words that all processes of a store share besides the index. In shared memory, gone with it.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result};
+use crate::log::lifetime::Lifetime;
+use crate::os::Mapping;
+use crate::sync::{AtomicU64, Ordering};
+
+/// ```text
+/// offset size
+///      0    8  magic "semelctl"
+///      8    8  clock offset: store time = time since boot + this (ms)
+///     16   16  store id
+///     32   16  index id
+///     48    8  number of the newest generation
+///     56    8  checksum of the above
+///     64    8  next segment number          (own cache line)
+///    128    8  tail of class 0               (each on its own line: 128 + 64 * class)
+/// ```
+const MAGIC: &[u8; 8] = b"semelctl";
+const HEAD: usize = 56;
+const NEXT_SEGMENT: usize = 64;
+const TAILS: usize = 128;
+pub(crate) const CONTROL_PAGE_BYTES: u64 = 4096;
+pub(crate) const CONTROL_PAGE: &str = "control";
+
+const _: () = assert!(TAILS + 64 * Lifetime::CLASSES <= CONTROL_PAGE_BYTES as usize);
+
+/// What is fixed when an index is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IndexHead {
+    pub(crate) clock_offset_ms: u64,
+    pub(crate) store: [u8; 16],
+    pub(crate) index: [u8; 16],
+    pub(crate) generation: u64,
+}
+
+impl IndexHead {
+    pub(crate) fn bytes(&self) -> [u8; HEAD + 8] {
+        let mut head = [0; HEAD + 8];
+        head[..8].copy_from_slice(MAGIC);
+        head[8..16].copy_from_slice(&self.clock_offset_ms.to_le_bytes());
+        head[16..32].copy_from_slice(&self.store);
+        head[32..48].copy_from_slice(&self.index);
+        head[48..56].copy_from_slice(&self.generation.to_le_bytes());
+        let sum = xxh3_64(&head[..HEAD]);
+        head[HEAD..].copy_from_slice(&sum.to_le_bytes());
+        head
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+        if word(HEAD)? != xxh3_64(bytes.get(..HEAD)?) || bytes.get(..8)? != MAGIC {
+            return None;
+        }
+        let mut head =
+            Self { clock_offset_ms: word(8)?, store: [0; 16], index: [0; 16], generation: word(48)? };
+        head.store.copy_from_slice(&bytes[16..32]);
+        head.index.copy_from_slice(&bytes[32..48]);
+        Some(head)
+    }
+}
+
+/// The mapped page.
+#[derive(Debug)]
+pub(crate) struct ControlPage {
+    pub(crate) head: IndexHead,
+    mapping: Mapping,
+}
+
+impl ControlPage {
+    /// `None` if it is not a control page.
+    pub(crate) fn open(mapping: Mapping) -> Option<Self> {
+        let head = IndexHead::parse(mapping.bytes(0, HEAD + 8)?)?;
+        (mapping.len() as u64 == CONTROL_PAGE_BYTES).then_some(Self { head, mapping })
+    }
+
+    /// The tail of a class: see the log.
+    #[inline]
+    pub(crate) fn tail(&self, lifetime: Lifetime) -> Result<&AtomicU64> {
+        self.mapping.word(TAILS + 64 * lifetime.index()).ok_or_else(too_short)
+    }
+
+    /// A segment number that nobody else was given.
+    pub(crate) fn next_segment(&self) -> Result<u32> {
+        let next = self.mapping.word(NEXT_SEGMENT).ok_or_else(too_short)?.fetch_add(1, Ordering::AcqRel);
+        u32::try_from(next).map_err(|_| Error::full("the log has used all its segment numbers"))
+    }
+
+    /// Where segment numbers go on, in a new index.
+    pub(crate) fn set_next_segment(&self, next: u32) -> Result<()> {
+        self.mapping.word(NEXT_SEGMENT).ok_or_else(too_short)?.store(u64::from(next), Ordering::Release);
+        Ok(())
+    }
+}
+
+fn too_short() -> Error {
+    Error::corrupt("the control page of the index is too short")
+}

@@ -1,0 +1,198 @@
+//! Opening: find or make the store, trust or rebuild its index, take a process slot. All of it under the control lock.
+
+use super::Engine;
+use super::control_page::{CONTROL_PAGE, CONTROL_PAGE_BYTES, ControlPage, IndexHead};
+use super::meta::{Binding, Fixed, META, META_BYTES, Meta};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fault::kill_point;
+use crate::index::Generation;
+use crate::index::generation::bytes_of;
+use crate::key::Secret;
+use crate::log::Log;
+use crate::log::address::Geometry;
+use crate::log::record::{self, Holder};
+use crate::log::segment::SEGMENT_HEADER;
+use crate::options::Plan;
+use crate::os::{self, Created, Medium, Room};
+use crate::recovery::{self, Recovery};
+use crate::sync::Ordering;
+
+const SECRET: &str = "secret";
+const FIRST_GENERATION: u64 = 1;
+
+/// An index that may be used, and what it cost to get it.
+struct Index {
+    page: ControlPage,
+    generation: Generation,
+    recovery: Option<Recovery>,
+}
+
+impl Engine {
+    /// Opens the store behind this medium, making it if there is none.
+    pub(crate) fn open(medium: Box<dyn Medium>, plan: &Plan) -> Result<Self> {
+        let opened = Self::open_rooms(&*medium, plan);
+        if opened.is_err() {
+            medium.abandon();
+        }
+        let (meta, index, log, hash, holder) = opened?;
+        let Index { page, generation, recovery } = index;
+        Ok(Self { medium, meta, page, generation, log, hash, clock: plan.clock.clone(), holder, recovery })
+    }
+
+    fn open_rooms(medium: &dyn Medium, plan: &Plan) -> Result<(Meta, Index, Log, [u64; 2], Holder)> {
+        let place = medium.describe();
+        // Read before anything is written: a file of somebody else's, or of another version, is left as it is.
+        if let Some(bytes) = medium.read(Room::Store, META)? {
+            Fixed::parse(&bytes, &place)?;
+        }
+        let _lock = medium.lock()?;
+        let meta = match medium.map(Room::Store, META)? {
+            Some(mapping) => Meta::open(mapping, &place)?,
+            None => make_store(medium, plan)?,
+        };
+        let fixed = meta.fixed;
+        check_response_fits(plan, fixed.segment_bytes)?;
+        let Some(secret) = medium.read(Room::Store, SECRET)? else {
+            return Err(Error::corrupt(format!(
+                "{place}: its file {SECRET:?} is missing; restore it from a backup"
+            )));
+        };
+        let secret = Secret::parse(&secret)?;
+        medium.make_room(Room::Log)?;
+        let log = Log::new(Geometry::new(fixed.segment_bytes), fixed.store, secret.seed);
+        let alone = !medium.anyone_attached()?;
+        let index = match trusted_index(medium, &meta)? {
+            Some(index) => index,
+            None if alone => rebuilt_index(medium, plan, &meta, &log, secret.hash)?,
+            None => return Err(index_out_of_sight(&place)),
+        };
+        if alone {
+            sweep_temporary(medium)?;
+        }
+        let Some(slot) = medium.take_slot(plan.processes)? else {
+            let message =
+                format!("{place}: {} processes are attached, the most this store allows", plan.processes);
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        };
+        let holder = Holder { slot, incarnation: meta.next_incarnation()? };
+        Ok((meta, index, log, secret.hash, holder))
+    }
+}
+
+fn index_out_of_sight(place: &str) -> Error {
+    let message = format!(
+        "{place}: other processes have it open with an index that this one cannot see (another container, another \
+         index_dir, or its directory in /dev/shm was removed); give all of them the same index_dir, or restart them"
+    );
+    Error::new(ErrorKind::Unavailable, message)
+}
+
+/// The largest record must fit a segment, or some responses could never be kept whatever the disk has.
+fn check_response_fits(plan: &Plan, segment_bytes: u64) -> Result<()> {
+    let longest = record::longest(plan.defaults.response_limit, plan.defaults.meta_limit);
+    if longest + SEGMENT_HEADER <= segment_bytes as usize {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "response_limit and meta_limit make records of up to {longest} bytes, which do not fit a segment of \
+         {segment_bytes} bytes; lower them or use larger segments"
+    )))
+}
+
+/// Makes `secret`, then `meta`: the store is there once its `meta` is.
+fn make_store(medium: &dyn Medium, plan: &Plan) -> Result<Meta> {
+    medium.check_room(2 * plan.segment_bytes + META_BYTES)?;
+    let secret = Secret::generate()?;
+    // Taken: an earlier maker died between the two. Its secret has sealed nothing yet, and serves.
+    medium.create(Room::Store, SECRET, secret.len() as u64, &secret)?;
+    let mut store = [0; 16];
+    os::random(&mut store)?;
+    let fixed = Fixed {
+        store,
+        segment_bytes: plan.segment_bytes,
+        first_generation: plan.first_generation,
+        made_ms: plan.clock.wall_ms(),
+    };
+    match medium.create(Room::Store, META, META_BYTES, &fixed.head())? {
+        Created::Made(mapping) => Meta::open(mapping, &medium.describe()),
+        Created::Taken => {
+            Err(Error::corrupt(format!("{}: {META:?} appeared while it was locked", medium.describe())))
+        }
+    }
+}
+
+/// The index that `meta` names, if this boot, this file and that index are the ones it was bound for.
+fn trusted_index(medium: &dyn Medium, meta: &Meta) -> Result<Option<Index>> {
+    let Some(binding) = meta.binding()? else { return Ok(None) };
+    let here =
+        binding.boot == medium.boot_id()? && Some(binding.meta) == medium.identity(Room::Store, META)?;
+    if !here || !medium.enter_index(&index_name(&binding.index), None)? {
+        return Ok(None);
+    }
+    if medium.identity(Room::Index, CONTROL_PAGE)? != Some(binding.control) {
+        return Ok(None);
+    }
+    let Some(page) = medium.map(Room::Index, CONTROL_PAGE)?.and_then(ControlPage::open) else {
+        return Ok(None);
+    };
+    if page.head.index != binding.index || page.head.store != meta.fixed.store {
+        return Ok(None);
+    }
+    let generation = Generation::open(medium, page.head.generation, meta.fixed.store)?;
+    Ok(generation.map(|generation| Index { page, generation, recovery: None }))
+}
+
+/// A new index, from the log. Only while nobody else is attached: two indexes would each grant every key.
+fn rebuilt_index(medium: &dyn Medium, plan: &Plan, meta: &Meta, log: &Log, hash: [u64; 2]) -> Result<Index> {
+    let identity = medium.identity(Room::Store, META)?.unwrap_or_default();
+    if let Some(old) = meta.binding()?.filter(|old| old.meta == identity) {
+        medium.remove_index(&index_name(&old.index)); // of this very store, not of the one it was copied from
+    }
+    let store = meta.fixed.store;
+    let mut index = [0; 16];
+    os::random(&mut index)?;
+    // Named before it is made, on no boot: whoever dies from here on leaves an index that the next open removes.
+    let mut binding = Binding { index, meta: identity, ..Binding::default() };
+    meta.bind(&binding)?;
+
+    let segments = recovery::segments(medium)?;
+    let survey = recovery::survey(medium, log, &segments)?;
+    let words = recovery::words_for(survey.committed, meta.fixed.first_generation);
+    medium.enter_index(&index_name(&index), Some(bytes_of(words) + CONTROL_PAGE_BYTES))?;
+    let generation = Generation::create(medium, FIRST_GENERATION, store, words)?;
+    let recovery = recovery::rebuild(medium, log, &segments, &generation, hash)?;
+    kill_point!("rebuild.indexed");
+
+    let high_water = meta.high_water()?.load(Ordering::Acquire).max(recovery.newest_ms + 1);
+    let base = high_water.max(plan.clock.wall_ms());
+    let clock_offset_ms = base.wrapping_sub(plan.clock.boot_ms());
+    let head = IndexHead { clock_offset_ms, store, index, generation: FIRST_GENERATION };
+    let Created::Made(mapping) =
+        medium.create(Room::Index, CONTROL_PAGE, CONTROL_PAGE_BYTES, &head.bytes())?
+    else {
+        return Err(Error::corrupt("a new index already holds a control page"));
+    };
+    let page =
+        ControlPage::open(mapping).ok_or_else(|| Error::corrupt("a new control page cannot be read back"))?;
+    page.set_next_segment(segments.last().map_or(1, |last| last.0 + 1))?;
+    binding.boot = medium.boot_id()?;
+    binding.control = medium.identity(Room::Index, CONTROL_PAGE)?.unwrap_or_default();
+    meta.bind(&binding)?;
+    kill_point!("rebuild.bound");
+    let recovery = (!segments.is_empty()).then_some(recovery);
+    Ok(Index { page, generation, recovery })
+}
+
+fn index_name(index: &[u8; 16]) -> String {
+    format!("semel-{:032x}", u128::from_be_bytes(*index))
+}
+
+/// Files whose maker died before they got their name. Nobody else is attached, so nobody is making one.
+fn sweep_temporary(medium: &dyn Medium) -> Result<()> {
+    for room in [Room::Store, Room::Log] {
+        for name in medium.list(room)?.iter().filter(|name| name.starts_with("tmp-")) {
+            medium.remove(room, name)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,34 @@
+#![doc = include_str!("../README.md")]
+
+mod claim;
+mod clock;
+mod ending;
+mod engine;
+mod error;
+mod fault;
+mod index;
+mod key;
+mod log;
+mod options;
+mod os;
+mod outcome;
+mod recovery;
+mod request;
+mod standing;
+mod store;
+mod sync;
+
+pub use claim::Claim;
+pub use clock::Clock;
+pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "kill-points")]
+#[doc(hidden)]
+pub use fault::{KILL_POINTS, PLANTED_FAULTS};
+pub use options::{Builder, Limit, limits};
+pub use outcome::{
+    Fence, InDoubt, InProgress, Mismatch, Omitted, OmittedReason, Outcome, Peek, Released, Replay,
+    StartReason, TerminalState,
+};
+pub use recovery::Recovery;
+pub use request::{OnCrash, Request, Resolution, Response};
+pub use store::Store;

@@ -1,0 +1,334 @@
+//! The hall: a store, and the verbs that name a key. Each verb is its list of steps; the steps live in the rooms below,
+//! and the protocol they follow is written down in `docs/concurrency.md`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::claim::Claim;
+use crate::ending::{Ending, Over, RESOLVE};
+use crate::engine::{self, Engine, VERSION_SHIFT, next_version};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fault::kill_point;
+use crate::index::{Probe, Slot, Word};
+use crate::key::fingerprint::{self, Fingerprint};
+use crate::key::{Identity, Place};
+use crate::log::record::{Draft, Holder, Kind, Record};
+use crate::options::{Builder, Defaults, Plan, limits};
+use crate::outcome::{
+    Fence, InDoubt, InProgress, Mismatch, Omitted, Outcome, Peek, Replay, StartReason, TerminalState,
+};
+use crate::recovery::Recovery;
+use crate::request::{OnCrash, Request, Resolution, Response};
+use crate::standing::{Judged, Standing};
+
+/// A claim stays in the log this long behind its lease, for whoever judges the orphan.
+pub(crate) const CLAIM_GRACE_MS: u64 = 3_600_000;
+
+/// The rule that makes a fingerprint of a payload today: SHA-256 of its bytes. Another rule would have another number.
+pub(crate) const FINGERPRINT_RULE: u8 = 0;
+
+/// A store: a handle that is cheap to clone and safe to share between threads.
+///
+/// Every process that opens the same path shares the store.
+#[derive(Clone, Debug)]
+pub struct Store {
+    engine: Arc<Engine>,
+    defaults: Defaults,
+}
+
+/// What a grant stands on: the slot, the word it expects there, and the record behind that word.
+struct Grant<'r> {
+    slot: Slot,
+    from: Word,
+    seen: Option<(Record<'r>, Standing)>,
+    now_ms: u64,
+}
+
+impl Store {
+    /// Opens the store at this path with the default options, making it if it is not there.
+    ///
+    /// # Errors
+    /// See [`Builder::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::builder().path(path).open()
+    }
+
+    /// A store in memory: the same verbs, for this process only, gone with it.
+    ///
+    /// # Errors
+    /// `StoreFull` when there is no memory for its index.
+    pub fn in_memory() -> Result<Self> {
+        Self::builder().open()
+    }
+
+    /// Options.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn from_plan(plan: Plan) -> Result<Self> {
+        Ok(Self { engine: engine::engine_for(&plan)?, defaults: plan.defaults })
+    }
+
+    /// What the rebuild of the index found, if this process's open had to rebuild it; `None` if the index was there.
+    pub fn recovery(&self) -> Option<&Recovery> {
+        self.engine.recovery()
+    }
+
+    /// Decides what this request is: the first of its key, or one of the [outcomes](Outcome) of an earlier one.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a key, scope or lease outside its limit; `StoreFull` when there is no room for another key;
+    /// `Corrupt` when what is stored about the key cannot be believed; `Io`.
+    pub fn begin(&self, request: Request<'_>) -> Result<Outcome> {
+        let identity = Identity::new(request.scope, request.key)?;
+        let lease_ms =
+            request.lease.map_or(Ok(self.defaults.lease_ms), |lease| limits::LEASE.check_duration(lease))?;
+        let bound_to = request.bound_to();
+        let place = self.engine.place(&identity);
+        loop {
+            let grant = match self.engine.find(place, &identity)? {
+                Probe::Found(slot, from, record) => {
+                    help(&record)?;
+                    let now_ms = self.engine.now_ms()?;
+                    let judged = Judged::new(&record, now_ms)?;
+                    if let Some(outcome) = answer(&record, judged.standing, bound_to.as_ref(), now_ms) {
+                        return Ok(outcome);
+                    }
+                    if !judged.take(&record) {
+                        continue;
+                    }
+                    kill_point!("begin.taken");
+                    Grant { slot, from, seen: Some((record, judged.standing)), now_ms }
+                }
+                Probe::Vacant(slot) => {
+                    Grant { slot, from: Word::EMPTY, seen: None, now_ms: self.engine.now_ms()? }
+                }
+                Probe::Frozen | Probe::Full => return Err(self.index_full()),
+            };
+            if let Some(claim) =
+                self.grant(&identity, place, &request, bound_to.as_ref(), lease_ms, &grant)?
+            {
+                return Ok(Outcome::Started(claim));
+            }
+        }
+    }
+
+    /// Appends a claim and swaps it in; `None` if somebody else was first, and then the record counts for nothing.
+    fn grant(
+        &self,
+        identity: &Identity<'_>,
+        place: Place,
+        request: &Request<'_>,
+        bound_to: Option<&Fingerprint>,
+        lease_ms: u64,
+        grant: &Grant<'_>,
+    ) -> Result<Option<Claim>> {
+        let (reason, attempt) = grant.reason();
+        let seen = grant.seen.as_ref().map(|(record, _)| record);
+        let version = next_version(seen.map_or(0, |record| record.header.version), grant.now_ms);
+        let deadline_ms = grant.now_ms + lease_ms;
+        let keep_ms = seen.map_or(0, |record| record.header.keep_ms()).max(deadline_ms + CLAIM_GRACE_MS);
+        let draft = Draft {
+            kind: Kind::Claim,
+            identity: *identity,
+            place,
+            version,
+            fence: version,
+            expiry_ms: self.defaults.in_doubt_ttl_ms,
+            keep_ms,
+            deadline_ms,
+            attempt,
+            holder: self.engine.holder(),
+            previous: seen.map(|record| record.address),
+            fingerprint: bound_to.map(|bytes| &bytes[..]),
+            rule: FINGERPRINT_RULE,
+            in_doubt_on_crash: request.on_crash == OnCrash::InDoubt,
+            status: 0,
+            omitted: None,
+            body: &[],
+            meta: &[],
+        };
+        let (appended, word) = self.engine.append(&draft, grant.now_ms)?;
+        #[cfg(feature = "kill-points")]
+        let word = crate::fault::reused(place.0, word);
+        kill_point!("begin.appended");
+        if !self.engine.swap(grant.slot, grant.from, word) {
+            return Ok(None);
+        }
+        kill_point!("begin.swapped");
+        appended.commit();
+        kill_point!("begin.committed");
+        let fence = Fence(version);
+        Ok(Some(Claim::new(self.engine.clone(), self.defaults, grant.slot, word, fence, attempt, reason)))
+    }
+
+    /// Ends a key that is [in doubt](Outcome::InDoubt), once the other side was asked what happened.
+    ///
+    /// # Errors
+    /// `Conflict` if the key is not in doubt, or under another fence; `InvalidArgument`, `StoreFull`, `Corrupt`, `Io`.
+    pub fn resolve<K: AsRef<[u8]> + ?Sized>(
+        &self,
+        scope: &str,
+        key: &K,
+        fence: Fence,
+        resolution: Resolution<'_>,
+    ) -> Result<()> {
+        let identity = Identity::new(scope, key.as_ref())?;
+        let place = self.engine.place(&identity);
+        let (kind, response) = match resolution {
+            Resolution::Completed(response) => (Kind::Completed, response),
+            Resolution::Failed(response) => (Kind::Failed, response),
+            Resolution::Release => (Kind::Released, Response::default()),
+        };
+        let ending = Ending::new(&RESOLVE, kind, &response, &self.defaults)?;
+        loop {
+            let Probe::Found(slot, word, record) = self.engine.find(place, &identity)? else {
+                return Err(conflict("it is absent"));
+            };
+            help(&record)?;
+            let now_ms = self.engine.now_ms()?;
+            let judged = Judged::new(&record, now_ms)?;
+            check_in_doubt(judged.standing)?;
+            if record.header.fence != fence.0 {
+                return Err(conflict("it is in doubt under another fence"));
+            }
+            if !judged.take(&record) {
+                continue;
+            }
+            kill_point!("resolve.taken");
+            if ending.write(&self.engine, &Over { slot, word, record }, Holder::NOBODY, now_ms)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks at a key without claiming it; `None` if it is absent.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `Corrupt`, `Io`.
+    pub fn peek<K: AsRef<[u8]> + ?Sized>(&self, scope: &str, key: &K) -> Result<Option<Peek>> {
+        let identity = Identity::new(scope, key.as_ref())?;
+        let place = self.engine.place(&identity);
+        let Probe::Found(_, _, record) = self.engine.find(place, &identity)? else { return Ok(None) };
+        help(&record)?;
+        let now_ms = self.engine.now_ms()?;
+        let standing = Judged::new(&record, now_ms)?.standing;
+        Ok(match standing {
+            Standing::Orphaned => Some(Peek::Orphaned),
+            _ => answer(&record, standing, None, now_ms).and_then(|outcome| match outcome {
+                Outcome::InProgress(it) => Some(Peek::InProgress(it)),
+                Outcome::InDoubt(it) => Some(Peek::InDoubt(it)),
+                Outcome::Replay(it) => Some(Peek::Replay(it)),
+                Outcome::Omitted(it) => Some(Peek::Omitted(it)),
+                Outcome::Started(_) | Outcome::Mismatch(_) => None,
+            }),
+        })
+    }
+
+    #[cold]
+    fn index_full(&self) -> Error {
+        let words = self.engine.capacity();
+        Error::full(format!(
+            "the index is full: {words} words, and this key's chain has no room within the probe cap"
+        ))
+    }
+}
+
+impl Grant<'_> {
+    /// Why it may be granted, and which run it is.
+    fn reason(&self) -> (StartReason, u16) {
+        match &self.seen {
+            Some((record, Standing::Released)) => {
+                (StartReason::AfterRelease, record.header.attempt().saturating_add(1))
+            }
+            Some((record, Standing::Orphaned)) => {
+                (StartReason::Takeover, record.header.attempt().saturating_add(1))
+            }
+            _ => (StartReason::Fresh, 1),
+        }
+    }
+}
+
+/// Marks the record found, if whoever put it there has not: nobody may act on a record that a rebuild would not believe.
+pub(crate) fn help(record: &Record<'_>) -> Result<()> {
+    if !record.is_committed()? {
+        record.commit()?;
+        kill_point!("begin.helped");
+    }
+    Ok(())
+}
+
+/// What a record answers; `None` where a begin may go on to a grant.
+fn answer(
+    record: &Record<'_>,
+    standing: Standing,
+    bound_to: Option<&Fingerprint>,
+    now_ms: u64,
+) -> Option<Outcome> {
+    if matches!(standing, Standing::Released | Standing::Expired) {
+        return None;
+    }
+    let age = Duration::from_millis(now_ms.saturating_sub(record.header.version >> VERSION_SHIFT));
+    if is_mismatch(record, bound_to) {
+        return Some(Outcome::Mismatch(Mismatch { age }));
+    }
+    match standing {
+        Standing::InProgress { deadline_ms } => {
+            let lease_left = Duration::from_millis(deadline_ms.saturating_sub(now_ms));
+            Some(Outcome::InProgress(InProgress { lease_left }))
+        }
+        Standing::InDoubt { since_ms } => {
+            let since = Duration::from_millis(now_ms.saturating_sub(since_ms));
+            let (fence, attempt) = (Fence(record.header.fence), record.header.attempt());
+            Some(Outcome::InDoubt(InDoubt { since, fence, attempt }))
+        }
+        Standing::Terminal(state) => Some(terminal(record, state, age)),
+        Standing::Orphaned | Standing::Released | Standing::Expired => None,
+    }
+}
+
+/// Two fingerprints of one rule that differ. Where either is missing, or the rules differ, nothing can be said.
+fn is_mismatch(record: &Record<'_>, bound_to: Option<&Fingerprint>) -> bool {
+    match (record.fingerprint(), bound_to) {
+        (Some(stored), Some(given)) => {
+            record.header.rule() == FINGERPRINT_RULE && !fingerprint::same(stored, given)
+        }
+        _ => false,
+    }
+}
+
+fn terminal(record: &Record<'_>, state: TerminalState, age: Duration) -> Outcome {
+    let status = record.header.status();
+    if let Some(reason) = record.header.omitted() {
+        return Outcome::Omitted(Omitted { state, reason, status, meta: record.meta().to_vec(), age });
+    }
+    Outcome::Replay(replay(record, state, age))
+}
+
+/// The stored response, copied out.
+pub(crate) fn replay(record: &Record<'_>, state: TerminalState, age: Duration) -> Replay {
+    Replay {
+        state,
+        status: record.header.status(),
+        bytes: record.response().to_vec(),
+        body_len: record.body().len(),
+        age,
+        expires_at: SystemTime::UNIX_EPOCH + Duration::from_millis(record.header.expiry_ms()),
+    }
+}
+
+fn conflict(why: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("the key cannot be resolved: {why}"))
+}
+
+fn check_in_doubt(standing: Standing) -> Result<()> {
+    match standing {
+        Standing::InDoubt { .. } => Ok(()),
+        Standing::InProgress { .. } => Err(conflict("a claim holds it and its lease runs")),
+        Standing::Terminal(_) => Err(conflict("it has ended already")),
+        Standing::Orphaned => Err(conflict("it is orphaned; the next begin takes over")),
+        Standing::Released | Standing::Expired => Err(conflict("it is absent")),
+    }
+}
