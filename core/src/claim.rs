@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::ending::{COMPLETE, Ending, Over, RELEASE};
 use crate::engine::{Engine, VERSION_SHIFT};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
 use crate::index::{Slot, Word};
 use crate::log::control::{ClaimControl, Swapped};
@@ -19,8 +19,8 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// The right to run a request, handed to exactly one caller.
 ///
-/// Dropping a claim that was not ended releases it; once its effect is marked, it puts the key in doubt instead. Whoever
-/// is killed drops nothing: then the lease ends, and the key is taken over or in doubt.
+/// Dropping a claim that was not ended releases it; once its effect is marked, it puts the key in doubt
+/// instead. Whoever is killed drops nothing: then the lease ends, and the key is taken over or in doubt.
 #[must_use = "dropping a claim gives the key back"]
 pub struct Claim {
     engine: Arc<Engine>,
@@ -36,6 +36,14 @@ pub struct Claim {
 
 const RUNNING: u64 = 0;
 const ENDED: u64 = 1;
+
+/// What a change of the control word met.
+enum Changed {
+    /// The claim still holds the key.
+    Standing,
+    /// It ended by its own completion before.
+    Ended,
+}
 
 /// What stands in the claim's slot instead of its own word.
 enum Successor {
@@ -73,18 +81,25 @@ impl Claim {
         self.reason
     }
 
-    /// Marks the point of no return, before the first effect outside. From here on a crash puts the key in doubt; it
-    /// does not run again.
+    /// Marks the point of no return, before the first effect outside. From here on a crash puts the key in
+    /// doubt; it does not run again.
     ///
     /// # Errors
-    /// `LeaseLost` if the key went on without this claim: then the effect must not take place. `Corrupt`, `Io`.
+    /// `LeaseLost` if the key went on without this claim, `Conflict` if it was completed before: then the
+    /// effect must not take place. `Corrupt`, `Io`.
     pub fn begin_effect(&self) -> Result<()> {
-        self.change(ClaimControl::mark_effect)?;
+        let changed = self.change(ClaimControl::mark_effect)?;
         kill_point!("effect.swapped");
-        Ok(())
+        match changed {
+            Changed::Standing => Ok(()),
+            Changed::Ended => {
+                Err(Error::new(ErrorKind::Conflict, "the claim was completed; no effect may follow"))
+            }
+        }
     }
 
-    /// Moves the end of the lease to this long from now, 10 ms to 24 h.
+    /// Moves the end of the lease to this long from now, 10 ms to 24 h; a lease that lasts longer is left as
+    /// it is. Ok after the claim's own completion, too: there is nothing left to lose.
     ///
     /// # Errors
     /// `LeaseLost` if the key went on without this claim: stop. `InvalidArgument`, `Corrupt`, `Io`.
@@ -96,13 +111,14 @@ impl Claim {
         Ok(())
     }
 
-    /// Records that it ran, and its response; the time to live starts now. A response over the store's limit, or for which
-    /// there is no room, is left out: the key is completed all the same. Completing again is Ok and changes nothing.
+    /// Records that it ran, and its response; the time to live starts now. A response over the store's limit,
+    /// or for which there is no room, is left out: the key is completed all the same. Completing again is
+    /// Ok and changes nothing.
     ///
     /// # Errors
-    /// `LeaseLost` if the key went on without this claim; [`Error::winner`] is what to serve. `InvalidArgument` for a ttl
-    /// outside its limit; `StoreFull` if there is no room even for a record without its response: the claim is kept,
-    /// try again. `Corrupt`, `Io`.
+    /// `LeaseLost` if the key went on without this claim; [`Error::winner`] is what to serve.
+    /// `InvalidArgument` for a ttl outside its limit; `StoreFull` if there is no room even for a record
+    /// without its response: the claim is kept, try again. `Corrupt`, `Io`.
     pub fn complete(&self, response: Response<'_>) -> Result<()> {
         self.end(Kind::Completed, &response)
     }
@@ -118,13 +134,14 @@ impl Claim {
     /// Gives the key back: the next begin runs. Once the effect is marked the key is in doubt instead.
     ///
     /// # Errors
-    /// `LeaseLost` if the key went on without this claim, or it had ended. `StoreFull`, `Corrupt`, `Io`: then the lease
-    /// has ended all the same, and the key is taken over or in doubt.
+    /// `LeaseLost` if the key went on without this claim, or it had ended. `StoreFull`, `Corrupt`, `Io`: then
+    /// the lease has ended all the same, and the key is taken over or in doubt.
     pub fn release(self) -> Result<Released> {
         self.give_back(false)
     }
 
-    /// As [`release`](Claim::release), by a caller who knows that nothing happened although the effect was marked.
+    /// As [`release`](Claim::release), by a caller who knows that nothing happened although the effect was
+    /// marked.
     ///
     /// # Errors
     /// As [`release`](Claim::release).
@@ -132,15 +149,17 @@ impl Claim {
         self.give_back(true)
     }
 
-    /// Changes the control word, while the claim's word stands.
-    fn change(&self, swap: impl Fn(&AtomicU64) -> Swapped) -> Result<()> {
-        if self.engine.load(self.slot) != self.word {
-            return Err(self.lost());
-        }
+    /// Changes the control word, then looks whether the claim's word still stands: a completion by another
+    /// thread of the owner sets no TAKEN, so a successor may hold the key although the change went
+    /// through.
+    fn change(&self, swap: impl Fn(&AtomicU64) -> Swapped) -> Result<Changed> {
         let record = self.engine.read(self.word)?;
         match swap(record.control()) {
-            Swapped::Done => Ok(()),
-            Swapped::Lost => Err(self.lost()),
+            Swapped::Done if self.engine.load(self.slot) == self.word => Ok(Changed::Standing),
+            Swapped::Done | Swapped::Lost => match self.successor()? {
+                Successor::OwnEnd => Ok(Changed::Ended),
+                Successor::Other(winner) => Err(self.lost(winner)),
+            },
             Swapped::Corrupt => Err(Error::corrupt("the claim's control word is damaged")),
         }
     }
@@ -156,7 +175,7 @@ impl Claim {
         }
         match self.successor()? {
             Successor::OwnEnd => Ok(()),
-            Successor::Other(_) => Err(self.lost()),
+            Successor::Other(winner) => Err(self.lost(winner)),
         }
     }
 
@@ -184,7 +203,10 @@ impl Claim {
         if ending.write(&self.engine, &self.over(record), holder, now_ms)? {
             return Ok(released);
         }
-        Err(self.lost())
+        match self.successor()? {
+            Successor::OwnEnd => Err(Error::lease_lost(None)),
+            Successor::Other(winner) => Err(self.lost(winner)),
+        }
     }
 
     fn over<'r>(&self, record: Record<'r>) -> Over<'r> {
@@ -193,13 +215,9 @@ impl Claim {
 
     /// The error of a claim that was lost, with the answer of the one who won.
     #[cold]
-    fn lost(&self) -> Error {
+    fn lost(&self, winner: Option<Replay>) -> Error {
         self.ended.store(ENDED, Ordering::Release);
-        match self.successor() {
-            Ok(Successor::Other(winner)) => Error::lease_lost(winner),
-            Ok(Successor::OwnEnd) => Error::lease_lost(None),
-            Err(e) => e,
-        }
+        Error::lease_lost(winner)
     }
 
     /// What stands where the claim's word was.

@@ -1,8 +1,8 @@
 //! The one clock: milliseconds that grow, the same for every process of a store.
 //!
-//! A store's time is an offset, shared by all its processes, plus the time since boot. Within a boot no step of
-//! the wall clock is seen. The offset is chosen at the first open of a boot, from the wall clock, but never so that
-//! time runs back behind what the store has already issued.
+//! A store's time is an offset, shared by all its processes, plus the time since boot. Within a boot no step
+//! of the wall clock is seen. The offset is chosen at the first open of a boot, from the wall clock, but
+//! never so that time runs back behind what the store has already issued.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock that stands still until it is [advanced](Clock::advance), starting at this time since the epoch.
-    /// Its clones share it. For tests: every process of a store must read the same clock.
+    /// A clock that stands still until it is [advanced](Clock::advance), starting at this time since the
+    /// epoch. Its clones share it. For tests: every process of a store must read the same clock.
     pub fn manual(start: Duration) -> Self {
         Self(Source::Manual(Arc::new(AtomicU64::new(start.as_millis() as u64))))
     }

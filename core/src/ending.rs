@@ -46,8 +46,8 @@ pub(crate) struct Ending<'a> {
 }
 
 impl<'a> Ending<'a> {
-    /// A completion or failure with this response, or a release with none. What is over its limit is left out, since an
-    /// effect that took place must not be refused its record.
+    /// A completion or failure with this response, or a release with none. What is over its limit is left
+    /// out, since an effect that took place must not be refused its record.
     pub(crate) fn new(
         steps: &'static Steps,
         kind: Kind,
@@ -73,8 +73,8 @@ impl<'a> Ending<'a> {
         })
     }
 
-    /// Appends the record and swaps it in; `false` if the slot no longer holds the word expected. Where there is no
-    /// room for the response the key still ends, without it.
+    /// Appends the record and swaps it in; `false` if the slot no longer holds the word expected. Where there
+    /// is no room for the response the key still ends, without it.
     pub(crate) fn write(
         &self,
         engine: &Engine,

@@ -1,7 +1,7 @@
 //! Errors: few kinds, each saying what the caller must do.
 //!
-//! An outcome of [`begin`](crate::Store::begin) is never an error. No error carries a raw key, payload or response
-//! in its message.
+//! An outcome of [`begin`](crate::Store::begin) is never an error. No error carries a raw key, payload or
+//! response in its message.
 
 use std::fmt;
 use std::io;
@@ -32,7 +32,8 @@ pub enum ErrorKind {
     Corrupt = 5,
     /// The store was written by a version with which this one cannot share it. Nothing was changed.
     Incompatible = 6,
-    /// The path is not safe to use as a store, or is something else. Nothing was changed; the message says what to do.
+    /// The path is not safe to use as a store, or is something else. Nothing was changed; the message says
+    /// what to do.
     Refused = 7,
     /// The store cannot be had now: another process is opening it, or too many are attached. Try again.
     Unavailable = 8,

@@ -1,11 +1,11 @@
 //! What test builds can be told to do wrong.
 //!
 //! Kill points: named steps of the protocol at which the process dies, as by `kill -9`.
-//! `SEMEL_KILL=begin.swapped:17` kills the process when it reaches that point for the 17th time. The names stand beside the
-//! steps in `docs/concurrency.md`.
+//! `SEMEL_KILL=begin.swapped:17` kills the process when it reaches that point for the 17th time. The names
+//! stand beside the steps in `docs/concurrency.md`.
 //!
-//! Planted faults: `SEMEL_PLANT=mark.skipped` breaks that one rule of the protocol, so that the harnesses can be shown
-//! to notice. Without the feature `kill-points` nothing of this is compiled.
+//! Planted faults: `SEMEL_PLANT=mark.skipped` breaks that one rule of the protocol, so that the harnesses can
+//! be shown to notice. Without the feature `kill-points` nothing of this is compiled.
 
 #[cfg(feature = "kill-points")]
 /// Every kill point there is; a test compares it with the code.

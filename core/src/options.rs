@@ -144,15 +144,16 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The directory of the store. Without one the store is in memory: it serves this process only and ends with it.
+    /// The directory of the store. Without one the store is in memory: it serves this process only and ends
+    /// with it.
     #[must_use]
     pub fn path(mut self, path: impl AsRef<Path>) -> Self {
         self.path = Some(path.as_ref().to_owned());
         self
     }
 
-    /// Where the index of this store lives: a directory in memory (tmpfs) that every process of the store can see.
-    /// By default `/dev/shm`, or the store's own directory where that has no room.
+    /// Where the index of this store lives: a directory in memory (tmpfs) that every process of the store can
+    /// see. By default `/dev/shm`, or the store's own directory where that has no room.
     #[must_use]
     pub fn index_dir(mut self, path: impl AsRef<Path>) -> Self {
         self.index_dir = Some(path.as_ref().to_owned());
@@ -201,15 +202,16 @@ impl Builder {
         self
     }
 
-    /// Size of a log segment, a power of two: 64 MiB unless said here, 1 MiB to 1 GiB. Fixed when the store is made.
+    /// Size of a log segment, a power of two: 64 MiB unless said here, 1 MiB to 1 GiB. Fixed when the store
+    /// is made.
     #[must_use]
     pub fn segment(mut self, bytes: u64) -> Self {
         self.segment = bytes;
         self
     }
 
-    /// Words of the first index generation, a power of two: 1 Mi unless said here, 1 Ki to 1 Gi. Fixed when the
-    /// store is made.
+    /// Words of the first index generation, a power of two: 1 Mi unless said here, 1 Ki to 1 Gi. Fixed when
+    /// the store is made.
     #[must_use]
     pub fn first_generation(mut self, words: u64) -> Self {
         self.first_generation = words;
@@ -226,9 +228,9 @@ impl Builder {
     /// Opens the store, making it if it is not there.
     ///
     /// # Errors
-    /// `InvalidArgument` for a number outside its limit; `Refused` for a path that is not safe or not a store;
-    /// `Incompatible` for another format version; `StoreFull` for a full disk; `Unavailable` when the store cannot be
-    /// had now; `Corrupt` and `Io`.
+    /// `InvalidArgument` for a number outside its limit; `Refused` for a path that is not safe or not a
+    /// store; `Incompatible` for another format version; `StoreFull` for a full disk; `Unavailable` when
+    /// the store cannot be had now; `Corrupt` and `Io`.
     pub fn open(self) -> Result<crate::Store> {
         crate::Store::from_plan(self.checked()?)
     }

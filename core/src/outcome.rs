@@ -24,7 +24,8 @@ pub enum Outcome {
     Omitted(Omitted),
 }
 
-/// The number of a grant, which grows with every grant of a key, through takeover, release, expiry and restart.
+/// The number of a grant, which grows with every grant of a key, through takeover, release, expiry and
+/// restart.
 ///
 /// Write it beside what the claim changes, and refuse a smaller one there: `UPDATE ... WHERE fence < ?`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

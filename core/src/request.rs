@@ -7,8 +7,8 @@ use crate::key::fingerprint::{self, Fingerprint};
 
 /// What happens to a claim whose owner died, or let its lease end, before it marked an effect.
 ///
-/// After [`begin_effect`](crate::Claim::begin_effect) the key is always in doubt: a second run is never the answer
-/// to a crash from there on.
+/// After [`begin_effect`](crate::Claim::begin_effect) the key is always in doubt: a second run is never the
+/// answer to a crash from there on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnCrash {
     /// The next begin takes over and runs again.

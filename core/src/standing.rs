@@ -56,8 +56,8 @@ impl Judged {
         Ok(Self { standing, judged: None })
     }
 
-    /// Shuts the owner of a claim out before its word is replaced: only if the claim still is what was judged.
-    /// A record that is no claim has no owner to shut out.
+    /// Shuts the owner of a claim out before its word is replaced: only if the claim still is what was
+    /// judged. A record that is no claim has no owner to shut out.
     #[must_use]
     pub(crate) fn take(&self, record: &Record<'_>) -> bool {
         planted!("taken.skipped") || self.judged.is_none_or(|control| control.take(record.control()))

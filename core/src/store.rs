@@ -1,5 +1,5 @@
-//! The hall: a store, and the verbs that name a key. Each verb is its list of steps; the steps live in the rooms below,
-//! and the protocol they follow is written down in `docs/concurrency.md`.
+//! The hall: a store, and the verbs that name a key. Each verb is its list of steps; the steps live in the
+//! rooms below, and the protocol they follow is written down in `docs/concurrency.md`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ use crate::standing::{Judged, Standing};
 /// A claim stays in the log this long behind its lease, for whoever judges the orphan.
 pub(crate) const CLAIM_GRACE_MS: u64 = 3_600_000;
 
-/// The rule that makes a fingerprint of a payload today: SHA-256 of its bytes. Another rule would have another number.
+/// The rule that makes a fingerprint of a payload today: SHA-256 of its bytes. Another rule would have
+/// another number.
 pub(crate) const FINGERPRINT_RULE: u8 = 0;
 
 /// A store: a handle that is cheap to clone and safe to share between threads.
@@ -71,16 +72,18 @@ impl Store {
         Ok(Self { engine: engine::engine_for(&plan)?, defaults: plan.defaults })
     }
 
-    /// What the rebuild of the index found, if this process's open had to rebuild it; `None` if the index was there.
+    /// What the rebuild of the index found, if this process's open had to rebuild it; `None` if the index was
+    /// there.
     pub fn recovery(&self) -> Option<&Recovery> {
         self.engine.recovery()
     }
 
-    /// Decides what this request is: the first of its key, or one of the [outcomes](Outcome) of an earlier one.
+    /// Decides what this request is: the first of its key, or one of the [outcomes](Outcome) of an earlier
+    /// one.
     ///
     /// # Errors
-    /// `InvalidArgument` for a key, scope or lease outside its limit; `StoreFull` when there is no room for another key;
-    /// `Corrupt` when what is stored about the key cannot be believed; `Io`.
+    /// `InvalidArgument` for a key, scope or lease outside its limit; `StoreFull` when there is no room for
+    /// another key; `Corrupt` when what is stored about the key cannot be believed; `Io`.
     pub fn begin(&self, request: Request<'_>) -> Result<Outcome> {
         let identity = Identity::new(request.scope, request.key)?;
         let lease_ms =
@@ -115,7 +118,8 @@ impl Store {
         }
     }
 
-    /// Appends a claim and swaps it in; `None` if somebody else was first, and then the record counts for nothing.
+    /// Appends a claim and swaps it in; `None` if somebody else was first, and then the record counts for
+    /// nothing.
     fn grant(
         &self,
         identity: &Identity<'_>,
@@ -167,7 +171,8 @@ impl Store {
     /// Ends a key that is [in doubt](Outcome::InDoubt), once the other side was asked what happened.
     ///
     /// # Errors
-    /// `Conflict` if the key is not in doubt, or under another fence; `InvalidArgument`, `StoreFull`, `Corrupt`, `Io`.
+    /// `Conflict` if the key is not in doubt, or under another fence; `InvalidArgument`, `StoreFull`,
+    /// `Corrupt`, `Io`.
     pub fn resolve<K: AsRef<[u8]> + ?Sized>(
         &self,
         scope: &str,
@@ -251,7 +256,8 @@ impl Grant<'_> {
     }
 }
 
-/// Marks the record found, if whoever put it there has not: nobody may act on a record that a rebuild would not believe.
+/// Marks the record found, if whoever put it there has not: nobody may act on a record that a rebuild would
+/// not believe.
 pub(crate) fn help(record: &Record<'_>) -> Result<()> {
     if !record.is_committed()? {
         record.commit()?;
@@ -289,7 +295,8 @@ fn answer(
     }
 }
 
-/// Two fingerprints of one rule that differ. Where either is missing, or the rules differ, nothing can be said.
+/// Two fingerprints of one rule that differ. Where either is missing, or the rules differ, nothing can be
+/// said.
 fn is_mismatch(record: &Record<'_>, bound_to: Option<&Fingerprint>) -> bool {
     match (record.fingerprint(), bound_to) {
         (Some(stored), Some(given)) => {

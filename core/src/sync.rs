@@ -1,5 +1,5 @@
-//! The one place that names atomics: a thin shim, so that clippy can ban the raw ones everywhere else, and a model can run
-//! the same code over its own.
+//! The one place that names atomics: a thin shim, so that clippy can ban the raw ones everywhere else, and a
+//! model can run the same code over its own.
 
 #![allow(clippy::disallowed_types)]
 

@@ -10,7 +10,8 @@ fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// Runs the story over a store in memory, and over one on disk, each with a clock that stands still until moved.
+/// Runs the story over a store in memory, and over one on disk, each with a clock that stands still until
+/// moved.
 fn on_each(story: impl Fn(&Store, &Clock)) {
     let clock = Clock::manual(secs(1_800_000_000));
     let small = |clock: &Clock| Store::builder().clock(clock.clone()).segment(4 << 20).first_generation(1024);

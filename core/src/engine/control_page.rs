@@ -1,4 +1,5 @@
-//! The control page: the words that all processes of a store share besides the index. In shared memory, gone with it.
+//! The control page: the words that all processes of a store share besides the index. In shared memory, gone
+//! with it.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -82,10 +83,18 @@ impl ControlPage {
         self.mapping.word(TAILS + 64 * lifetime.index()).ok_or_else(too_short)
     }
 
-    /// A segment number that nobody else was given.
+    /// The segment number to try next. It is used up only once a file has it, by
+    /// [`used_segment`](Self::used_segment): growth that fails for want of room, again and again, costs none.
     pub(crate) fn next_segment(&self) -> Result<u32> {
-        let next = self.mapping.word(NEXT_SEGMENT).ok_or_else(too_short)?.fetch_add(1, Ordering::AcqRel);
+        let next = self.mapping.word(NEXT_SEGMENT).ok_or_else(too_short)?.load(Ordering::Acquire);
         u32::try_from(next).map_err(|_| Error::full("the log has used all its segment numbers"))
+    }
+
+    /// A file has this number now: the next is a higher one.
+    pub(crate) fn used_segment(&self, number: u32) -> Result<()> {
+        let next = self.mapping.word(NEXT_SEGMENT).ok_or_else(too_short)?;
+        next.fetch_max(u64::from(number) + 1, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Where segment numbers go on, in a new index.

@@ -1,4 +1,5 @@
-//! `meta`: what a store is, and which index belongs to it. One page, mapped; the only file that is ever changed in place.
+//! `meta`: what a store is, and which index belongs to it. One page, mapped; the only file that is ever
+//! changed in place.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -40,7 +41,8 @@ pub(crate) struct Fixed {
     pub(crate) made_ms: u64,
 }
 
-/// Which index is trusted, and when: on this boot, at this identity. A copy of the directory has another identity.
+/// Which index is trusted, and when: on this boot, at this identity. A copy of the directory has another
+/// identity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Binding {
     pub(crate) boot: [u8; 16],

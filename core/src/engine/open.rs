@@ -1,4 +1,5 @@
-//! Opening: find or make the store, trust or rebuild its index, take a process slot. All of it under the control lock.
+//! Opening: find or make the store, trust or rebuild its index, take a process slot. All of it under the
+//! control lock.
 
 use super::Engine;
 use super::control_page::{CONTROL_PAGE, CONTROL_PAGE_BYTES, ControlPage, IndexHead};
@@ -12,7 +13,7 @@ use crate::log::Log;
 use crate::log::address::Geometry;
 use crate::log::record::{self, Holder};
 use crate::log::segment::SEGMENT_HEADER;
-use crate::options::Plan;
+use crate::options::{Defaults, Plan};
 use crate::os::{self, Created, Medium, Room};
 use crate::recovery::{self, Recovery};
 use crate::sync::Ordering;
@@ -30,34 +31,29 @@ struct Index {
 impl Engine {
     /// Opens the store behind this medium, making it if there is none.
     pub(crate) fn open(medium: Box<dyn Medium>, plan: &Plan) -> Result<Self> {
-        let opened = Self::open_rooms(&*medium, plan);
-        if opened.is_err() {
+        let abandoning = |e| {
             medium.abandon();
-        }
-        let (meta, index, log, hash, holder) = opened?;
+            e
+        };
+        check_before_writing(&*medium, plan).map_err(abandoning)?;
+        let (meta, index, log, hash, holder) = {
+            let _lock = medium.lock()?;
+            Self::open_rooms(&*medium, plan).map_err(abandoning)?
+        };
         let Index { page, generation, recovery } = index;
         Ok(Self { medium, meta, page, generation, log, hash, clock: plan.clock.clone(), holder, recovery })
     }
 
+    /// Under the control lock.
     fn open_rooms(medium: &dyn Medium, plan: &Plan) -> Result<(Meta, Index, Log, [u64; 2], Holder)> {
         let place = medium.describe();
-        // Read before anything is written: a file of somebody else's, or of another version, is left as it is.
-        if let Some(bytes) = medium.read(Room::Store, META)? {
-            Fixed::parse(&bytes, &place)?;
-        }
-        let _lock = medium.lock()?;
         let meta = match medium.map(Room::Store, META)? {
             Some(mapping) => Meta::open(mapping, &place)?,
             None => make_store(medium, plan)?,
         };
         let fixed = meta.fixed;
-        check_response_fits(plan, fixed.segment_bytes)?;
-        let Some(secret) = medium.read(Room::Store, SECRET)? else {
-            return Err(Error::corrupt(format!(
-                "{place}: its file {SECRET:?} is missing; restore it from a backup"
-            )));
-        };
-        let secret = Secret::parse(&secret)?;
+        check_response_fits(&plan.defaults, fixed.segment_bytes)?;
+        let secret = secret_of(medium)?.ok_or_else(|| no_secret(&place))?;
         medium.make_room(Room::Log)?;
         let log = Log::new(Geometry::new(fixed.segment_bytes), fixed.store, secret.seed);
         let alone = !medium.anyone_attached()?;
@@ -77,6 +73,37 @@ impl Engine {
         let holder = Holder { slot, incarnation: meta.next_incarnation()? };
         Ok((meta, index, log, secret.hash, holder))
     }
+
+    /// Whether responses of a further handle's limits fit this store's segments.
+    pub(super) fn check_fits(&self, defaults: &Defaults) -> Result<()> {
+        check_response_fits(defaults, self.meta.fixed.segment_bytes)
+    }
+}
+
+/// What can be said before anything is written, not even a lock file: a file of somebody else's, or of
+/// another version, is left as it is, and where there is no room nothing is begun.
+fn check_before_writing(medium: &dyn Medium, plan: &Plan) -> Result<()> {
+    let place = medium.describe();
+    let meta = medium.read(Room::Store, META)?;
+    let fixed = meta.map(|bytes| Fixed::parse(&bytes, &place)).transpose()?;
+    let secret = secret_of(medium)?;
+    match fixed {
+        Some(_) if secret.is_none() => Err(no_secret(&place)),
+        Some(fixed) => check_response_fits(&plan.defaults, fixed.segment_bytes),
+        None => {
+            check_response_fits(&plan.defaults, plan.segment_bytes)?;
+            medium.check_room(2 * plan.segment_bytes + META_BYTES)
+        }
+    }
+}
+
+fn secret_of(medium: &dyn Medium) -> Result<Option<Secret>> {
+    let bytes = medium.read(Room::Store, SECRET)?;
+    bytes.map(|bytes| Secret::parse(&bytes, &medium.describe())).transpose()
+}
+
+fn no_secret(place: &str) -> Error {
+    Error::corrupt(format!("{place}: its file {SECRET:?} is missing; restore it from a backup"))
 }
 
 fn index_out_of_sight(place: &str) -> Error {
@@ -88,8 +115,8 @@ fn index_out_of_sight(place: &str) -> Error {
 }
 
 /// The largest record must fit a segment, or some responses could never be kept whatever the disk has.
-fn check_response_fits(plan: &Plan, segment_bytes: u64) -> Result<()> {
-    let longest = record::longest(plan.defaults.response_limit, plan.defaults.meta_limit);
+fn check_response_fits(defaults: &Defaults, segment_bytes: u64) -> Result<()> {
+    let longest = record::longest(defaults.response_limit, defaults.meta_limit);
     if longest + SEGMENT_HEADER <= segment_bytes as usize {
         return Ok(());
     }
@@ -101,7 +128,6 @@ fn check_response_fits(plan: &Plan, segment_bytes: u64) -> Result<()> {
 
 /// Makes `secret`, then `meta`: the store is there once its `meta` is.
 fn make_store(medium: &dyn Medium, plan: &Plan) -> Result<Meta> {
-    medium.check_room(2 * plan.segment_bytes + META_BYTES)?;
     let secret = Secret::generate()?;
     // Taken: an earlier maker died between the two. Its secret has sealed nothing yet, and serves.
     medium.create(Room::Store, SECRET, secret.len() as u64, &secret)?;
@@ -151,7 +177,8 @@ fn rebuilt_index(medium: &dyn Medium, plan: &Plan, meta: &Meta, log: &Log, hash:
     let store = meta.fixed.store;
     let mut index = [0; 16];
     os::random(&mut index)?;
-    // Named before it is made, on no boot: whoever dies from here on leaves an index that the next open removes.
+    // Named before it is made, on no boot: whoever dies from here on leaves an index that the next open
+    // removes.
     let mut binding = Binding { index, meta: identity, ..Binding::default() };
     meta.bind(&binding)?;
 
@@ -190,7 +217,7 @@ fn index_name(index: &[u8; 16]) -> String {
 /// Files whose maker died before they got their name. Nobody else is attached, so nobody is making one.
 fn sweep_temporary(medium: &dyn Medium) -> Result<()> {
     for room in [Room::Store, Room::Log] {
-        for name in medium.list(room)?.iter().filter(|name| name.starts_with("tmp-")) {
+        for name in medium.list(room)?.iter().filter(|name| os::is_temporary(name)) {
             medium.remove(room, name)?;
         }
     }

@@ -26,6 +26,7 @@ pub(crate) fn engine_for(plan: &Plan) -> Result<Arc<Engine>> {
     if let Some(engine) =
         FileMedium::directory_identity(path).and_then(|id| open.get(&id)).and_then(Weak::upgrade)
     {
+        engine.check_fits(&plan.defaults)?;
         return Ok(engine);
     }
     let medium = FileMedium::open(path, plan.index_dir.as_deref())?;

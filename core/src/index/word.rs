@@ -8,8 +8,9 @@ use crate::log::address::Address;
 /// |   tag 12   |   address 48, in units of 16 bytes    | flags |
 /// +------------+---------------------------------------+-------+
 /// ```
-/// EMPTY is zero: what a fresh file holds. No record has address 0, so no record's word is EMPTY, and flag bits
-/// 1 to 3 are never set, so no record's word is FROZEN. Bit 0 is DEAD: the key is not here any more (reserved for dropping).
+/// EMPTY is zero: what a fresh file holds. No record has address 0, so no record's word is EMPTY, and flag
+/// bits 1 to 3 are never set, so no record's word is FROZEN. Bit 0 is DEAD: the key is not here any more
+/// (reserved for dropping).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(pub(crate) u64);
 

@@ -23,8 +23,8 @@ impl<'a> Identity<'a> {
 
     /// The place of this identity in a store with this hash secret.
     pub(crate) fn place(&self, secret: [u64; 2]) -> Place {
-        // One contiguous buffer hashes faster than three pieces. The length of the scope goes first, so that scope "a"
-        // with key "bc" and scope "ab" with key "c" are told apart.
+        // One contiguous buffer hashes faster than three pieces. The length of the scope goes first, so that
+        // scope "a" with key "bc" and scope "ab" with key "c" are told apart.
         let mut buffer = [0_u8; 1 + 255 + 255];
         let (scope_end, end) = (1 + self.scope.len(), 1 + self.scope.len() + self.key.len());
         buffer[0] = self.scope.len() as u8;

@@ -32,17 +32,20 @@ impl Secret {
     }
 
     /// Reads a stored secret.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+    /// `place` is for messages only.
+    pub(crate) fn parse(bytes: &[u8], place: &str) -> Result<Self> {
+        let damaged = || {
+            Error::corrupt(format!(
+                "{place}: its file \"secret\" is damaged; restore it from a backup of this store"
+            ))
+        };
         let word = |at: usize| {
             let piece = bytes.get(at..at + 8).and_then(|piece| piece.try_into().ok());
-            piece
-                .map(u64::from_le_bytes)
-                .ok_or_else(|| Error::corrupt("the store's secret file is too short"))
+            piece.map(u64::from_le_bytes).ok_or_else(damaged)
         };
-        if word(SEALED)? != xxh3_64(&bytes[..SEALED]) || &bytes[..8] != MAGIC {
-            return Err(Error::corrupt(
-                "the store's secret file is damaged; restore it from a backup of this store",
-            ));
+        let sealed = bytes.len() == SECRET_BYTES && word(SEALED)? == xxh3_64(&bytes[..SEALED]);
+        if !sealed || &bytes[..8] != MAGIC {
+            return Err(damaged());
         }
         Ok(Self { hash: [word(8)?, word(16)?], seed: word(24)? })
     }
@@ -55,12 +58,12 @@ mod tests {
     #[test]
     fn any_flipped_byte_is_noticed() {
         let bytes = Secret::generate().unwrap();
-        assert!(Secret::parse(&bytes).is_ok());
+        assert!(Secret::parse(&bytes, "p").is_ok());
         for i in 0..bytes.len() {
             let mut damaged = bytes;
             damaged[i] ^= 0x20;
-            assert!(Secret::parse(&damaged).is_err(), "byte {i}");
-            assert!(Secret::parse(&bytes[..i]).is_err(), "cut at {i}");
+            assert!(Secret::parse(&damaged, "p").is_err(), "byte {i}");
+            assert!(Secret::parse(&bytes[..i], "p").is_err(), "cut at {i}");
         }
     }
 }

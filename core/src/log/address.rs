@@ -1,7 +1,7 @@
 //! Where a record is.
 
-/// A position in the log, in units of 16 bytes, over all segments ever: `segment number * units of a segment + offset`.
-/// Never used twice. Zero is no address: segments count from 1.
+/// A position in the log, in units of 16 bytes, over all segments ever: `segment number * units of a segment
+/// + offset`. Never used twice. Zero is no address: segments count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Address(pub(crate) u64);
 

@@ -1,10 +1,11 @@
-//! Appending and reading. The shared part is one word per lifetime class, its tail; a chunk taken from it is one
-//! appender's, and what it appends there disturbs nobody.
+//! Appending and reading. The shared part is one word per lifetime class, its tail; a chunk taken from it is
+//! one appender's, and what it appends there disturbs nobody.
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::address::{Address, Geometry, SegmentNumber, UNIT};
+use super::ahead::Ahead;
 use super::control;
 use super::lifetime::Lifetime;
 use super::record::{CONTROL_WORD, Draft, Kind, LENGTH_WORD, Record, checksum};
@@ -25,10 +26,11 @@ pub(crate) struct Log {
     cursors: Box<[Cursors]>,
     /// Taken by one thread at a time to make a segment; other processes make theirs and the tail decides.
     growth: Mutex<()>,
+    ahead: Ahead,
 }
 
-/// Where a thread's next record of each class goes: an address inside its chunk, 0 for none. A thread takes the
-/// cursor out while it appends, so two threads that share an entry never share a chunk.
+/// Where a thread's next record of each class goes: an address inside its chunk, 0 for none. A thread takes
+/// the cursor out while it appends, so two threads that share an entry never share a chunk.
 type Cursors = CachePadded<[AtomicU64; Lifetime::CLASSES]>;
 
 const CURSORS: usize = 64;
@@ -79,7 +81,15 @@ impl Log {
     pub(crate) fn new(geometry: Geometry, store: [u8; 16], seed: u64) -> Self {
         let cursors =
             (0..CURSORS).map(|_| CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0)))).collect();
-        Self { segments: Segments::new(), geometry, store, seed, cursors, growth: Mutex::new(()) }
+        Self {
+            segments: Segments::new(),
+            geometry,
+            store,
+            seed,
+            cursors,
+            growth: Mutex::new(()),
+            ahead: Ahead::default(),
+        }
     }
 
     pub(crate) fn geometry(&self) -> Geometry {
@@ -99,7 +109,8 @@ impl Log {
         }
     }
 
-    /// The record at an address that the index named. Its bytes are checked before anything in them is believed.
+    /// The record at an address that the index named. Its bytes are checked before anything in them is
+    /// believed.
     #[inline]
     pub(crate) fn read(&self, medium: &dyn Medium, address: Address) -> Result<Record<'_>> {
         let segment = self.segment(medium, self.geometry.segment(address))?;
@@ -122,15 +133,17 @@ impl Log {
     ) -> Result<Appended<'_>> {
         let len = draft.len();
         let cursor = &self.cursors[thread_number() % CURSORS][lifetime.index()];
-        // Acquire meets the Release below: a chunk handed on by another thread is seen as that thread left it.
+        // Acquire meets the Release below: a chunk handed on by another thread is seen as that thread left
+        // it.
         let own = Address(cursor.swap(0, Ordering::Acquire));
         let (appended, left) = self.append_at(medium, page, draft, lifetime, own, len);
         cursor.store(left.0, Ordering::Release);
         appended
     }
 
-    /// Appends at `own` if there is room, else in fresh chunks; also answers where the next record may go: the
-    /// roomier of the two, so that a large record does not end a chunk, and a full disk does not lose one.
+    /// Appends at `own` if there is room, else in fresh chunks; also answers where the next record may go:
+    /// the roomier of the two, so that a large record does not end a chunk, and a full disk does not lose
+    /// one.
     fn append_at(
         &self,
         medium: &dyn Medium,
@@ -161,8 +174,8 @@ impl Log {
         }
     }
 
-    /// Bytes left behind a cursor. A cursor at the very end of its chunk looks like the start of the next one, which
-    /// is somebody else's: it has none.
+    /// Bytes left behind a cursor. A cursor at the very end of its chunk looks like the start of the next
+    /// one, which is somebody else's: it has none.
     fn left_in_chunk(&self, at: Address) -> usize {
         let offset = self.geometry.offset(at);
         if offset.is_multiple_of(CHUNK) { 0 } else { CHUNK - offset % CHUNK }
@@ -179,7 +192,8 @@ impl Log {
         let mapping = &segment.mapping;
         let words = mapping.words(offset, 2).ok_or_else(outside)?;
         let length_word = draft.length_word();
-        // The swap orders the length before every byte of the body: who dies now leaves a record of known length.
+        // The swap orders the length before every byte of the body: who dies now leaves a record of known
+        // length.
         if words[LENGTH_WORD].compare_exchange(0, length_word, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return Ok(None);
         }
@@ -218,22 +232,14 @@ impl Log {
             let next = Tail::new(tail.segment(), tail.chunk() + count);
             if word.compare_exchange(tail.0, next.0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
                 let offset = tail.chunk() as usize * CHUNK + first;
-                self.populate(medium, tail, count);
+                let segment = self.segment(medium, tail.segment())?;
+                self.ahead.moved(
+                    &segment.mapping,
+                    tail.chunk() as usize * CHUNK,
+                    next.chunk() as usize * CHUNK,
+                );
                 return Ok(self.geometry.address(tail.segment(), offset));
             }
-        }
-    }
-
-    /// Has the pages of fresh chunks ready, in one call for many chunks instead of a fault a page.
-    fn populate(&self, medium: &dyn Medium, tail: Tail, count: u32) {
-        const AHEAD: u32 = 16;
-        let (first, end) = (tail.chunk(), tail.chunk() + count);
-        let start = first.next_multiple_of(AHEAD);
-        if start < end
-            && let Ok(segment) = self.segment(medium, tail.segment())
-        {
-            let chunks = (end - start).next_multiple_of(AHEAD) as usize;
-            segment.mapping.populate(start as usize * CHUNK, chunks * CHUNK);
         }
     }
 
@@ -261,7 +267,9 @@ impl Log {
         for _ in 0..NAMES_TRIED {
             let number = SegmentNumber(page.next_segment()?);
             let head = segment::head(number, self.store, bytes, lifetime);
-            match medium.create(Room::Log, &segment::name(number), bytes as u64, &head)? {
+            let created = medium.create(Room::Log, &segment::name(number), bytes as u64, &head)?;
+            page.used_segment(number.0)?;
+            match created {
                 Created::Made(mapping) => return Segment::new(number, mapping, self.store, self.geometry),
                 Created::Taken => {}
             }

@@ -2,7 +2,8 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// The control word of a record that is no claim, once it was in the index. Zero before. Anything else is damage.
+/// The control word of a record that is no claim, once it was in the index. Zero before. Anything else is
+/// damage.
 const COMMITTED: u64 = 0x5E4D_E1C0_3317_7ED1;
 
 /// The control word of a claim.
@@ -90,8 +91,8 @@ impl ClaimControl {
         word.compare_exchange(self.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Sets TAKEN on the value that was judged: from here on its owner can neither extend it nor mark an effect.
-    /// Taken already is as good.
+    /// Sets TAKEN on the value that was judged: from here on its owner can neither extend it nor mark an
+    /// effect. Taken already is as good.
     #[must_use]
     pub(crate) fn take(self, word: &AtomicU64) -> bool {
         self.is_taken() || self.swap(word, self.with(TAKEN))
@@ -102,11 +103,13 @@ impl ClaimControl {
         Self::change(word, |control| control.with(EFFECT))
     }
 
-    /// Moves the deadline, unless the claim is taken.
+    /// Moves the deadline, unless the claim is taken. Never back: another thread of the owner may have been
+    /// told of a later one.
     pub(crate) fn extend(word: &AtomicU64, deadline_ms: u64) -> Swapped {
         Self::change(word, |control| {
             let flags = control.0 & (COMMITTED_BIT | EFFECT);
-            Self::sealed(Self::new(deadline_ms).0 & PAYLOAD | flags)
+            let deadline_ms = deadline_ms.max(control.deadline_ms());
+            Self::sealed((Self::new(deadline_ms).0 & PAYLOAD) | flags)
         })
     }
 

@@ -7,7 +7,8 @@ pub(crate) struct Lifetime(pub(crate) u8);
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// The longest keep of each class. The margin over the round number is for the lease and the grace of a claim.
+/// The longest keep of each class. The margin over the round number is for the lease and the grace of a
+/// claim.
 const UP_TO_MS: [u64; Lifetime::CLASSES] = [2 * HOUR_MS, 25 * HOUR_MS, 8 * DAY_MS, 31 * DAY_MS, u64::MAX];
 
 impl Lifetime {

@@ -18,8 +18,9 @@ use crate::sync::AtomicU64;
 ///     16   72  header, below
 ///     88    .  scope, key, fingerprint (0 or 32), body, meta, then zeros to a multiple of 16
 /// ```
-/// A LENGTH of zero is where the chunk ends. The checksum covers everything from the header's second field on, the LENGTH
-/// word and the record's own address, under the store's seed: bytes copied elsewhere are no record.
+/// A LENGTH of zero is where the chunk ends. The checksum covers everything from the header's second field
+/// on, the LENGTH word and the record's own address, under the store's seed: bytes copied elsewhere are no
+/// record.
 pub(super) const LENGTH_WORD: usize = 0;
 pub(super) const CONTROL_WORD: usize = LENGTH_WORD + 8;
 const HEADER: usize = CONTROL_WORD + 8;
@@ -39,7 +40,8 @@ pub(crate) struct Header {
     pub(crate) version: u64,
     /// The version of the grant, carried by every record of that claim.
     pub(crate) fence: u64,
-    /// 48 bits of milliseconds | attempt 16. A claim: how long it is remembered behind its deadline. Any other: until when.
+    /// 48 bits of milliseconds | attempt 16. A claim: how long it is remembered behind its deadline. Any
+    /// other: until when.
     expiry_attempt: u64,
     /// 48 bits of milliseconds | owner slot 16. Until when the record must stay in the log.
     keep_slot: u64,
@@ -93,7 +95,8 @@ impl Kind {
     }
 }
 
-/// Bytes of the record that this LENGTH word begins, as far as it can be believed: at least a header, at most `room`.
+/// Bytes of the record that this LENGTH word begins, as far as it can be believed: at least a header, at most
+/// `room`.
 pub(crate) fn length_of(word: u64, room: usize) -> Option<usize> {
     let bytes = (word & u64::from(u32::MAX)) * UNIT;
     (bytes >= VARIABLE as u64 && bytes <= room as u64).then_some(bytes as usize)
@@ -225,7 +228,8 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Reads the record in `bytes` (which start at its LENGTH word). `None`: its bytes are not what was written.
+    /// Reads the record in `bytes` (which start at its LENGTH word). `None`: its bytes are not what was
+    /// written.
     pub(crate) fn parse(
         seed: u64,
         address: Address,
@@ -296,7 +300,8 @@ impl<'a> Record<'a> {
         committed.ok_or_else(|| self.damaged())
     }
 
-    /// Marks it as having been in the index; done by whoever put it there, and by everyone who is about to act on it.
+    /// Marks it as having been in the index; done by whoever put it there, and by everyone who is about to
+    /// act on it.
     pub(crate) fn commit(&self) -> Result<()> {
         match self.kind {
             _ if planted!("mark.skipped") => Ok(()),

@@ -134,7 +134,8 @@ impl Segment {
         }
     }
 
-    /// The longest record that may start here: to the end of the chunk, or from a chunk's start to the end of the segment.
+    /// The longest record that may start here: to the end of the chunk, or from a chunk's start to the end of
+    /// the segment.
     fn room(&self, offset: usize) -> usize {
         let starts_chunk = offset.is_multiple_of(CHUNK) || offset == SEGMENT_HEADER;
         if starts_chunk { self.mapping.len() - offset } else { CHUNK - offset % CHUNK }

@@ -42,6 +42,13 @@ pub(super) fn open_or_make(path: &Path) -> Result<(OwnedFd, bool)> {
         }
         Err(Errno::EXIST) => Ok((open_checked(path)?, false)),
         Err(Errno::NOENT) => Err(refused(path, "its parent directory does not exist; make that first")),
+        Err(e @ (Errno::ROFS | Errno::ACCESS)) => {
+            let path = path.display();
+            let message = format!(
+                "{path}: cannot make the store's directory; make its parent writable, or choose another"
+            );
+            Err(Error::io(message, e))
+        }
         Err(e) => Err(Error::io(format!("{}: cannot make the store's directory", path.display()), e)),
     }
 }
@@ -120,7 +127,7 @@ pub(super) fn check_file(what: &str, stat: &Stat) -> Result<()> {
         "it is not a regular file"
     } else if stat.st_uid != rustix::process::geteuid().as_raw() {
         "it belongs to another user"
-    } else if stat.st_nlink != 1 {
+    } else if stat.st_nlink > 1 {
         "it has other names (hard links)"
     } else if stat.st_mode & 0o077 != 0 {
         "it is open to others"

@@ -1,7 +1,8 @@
-//! The medium of a store on disk: two directories (the store's, and its index's in shared memory), opened once and
-//! never named by path again.
+//! The medium of a store on disk: two directories (the store's, and its index's in shared memory), opened
+//! once and never named by path again.
 
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -16,11 +17,15 @@ use super::directory::{self, DIRECTORY_MODE, FILE_MODE};
 use super::{ControlLock, Created, FileIdentity, Mapping, Medium, Room, lock};
 use crate::error::{Error, ErrorKind, Result};
 
+const META: &str = "meta";
 const LOG: &str = "log";
 const LOCK: &str = "lock";
 const TEMPORARY: &str = "tmp-";
 const SHARED_MEMORY: &str = "/dev/shm";
 const TMPFS: u64 = 0x0102_1994;
+
+/// A small file is read no further than this, whatever its length is said to be.
+const SMALL_FILE: u64 = 64 << 10;
 
 /// Opening may wait this long for another process that opens or recovers the same store.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
@@ -75,13 +80,22 @@ impl FileMedium {
         if let Some(file) = self.lock.get() {
             return Ok(file);
         }
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file =
-            rustix::fs::openat(&self.store, LOCK, flags, Mode::from_raw_mode(FILE_MODE)).map_err(|e| {
-                Error::io(format!("{}: cannot open its lock file for writing", self.path.display()), e)
-            })?;
-        let file = checked(file, &self.path.join(LOCK))?;
+        let what = self.path.join(LOCK);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&self.store, LOCK, flags, Mode::from_raw_mode(FILE_MODE)) {
+            Ok(file) => made(file, &what)?,
+            Err(Errno::EXIST) => {
+                self.open_file(Room::Store, LOCK, OFlags::RDWR)?.ok_or_else(|| self.gone())?
+            }
+            Err(e) => return Err(Error::io(cannot_write(&what), e)),
+        };
         Ok(self.lock.get_or_init(|| file))
+    }
+
+    /// Another opener failed, and took away the directory that it had made.
+    fn gone(&self) -> Error {
+        let message = format!("{}: it was removed while it was being opened; try again", self.path.display());
+        Error::new(ErrorKind::Unavailable, message)
     }
 
     fn directory(&self, room: Room) -> Result<Arc<OwnedFd>> {
@@ -105,19 +119,22 @@ impl FileMedium {
 
     fn open_file(&self, room: Room, name: &str, flags: OFlags) -> Result<Option<File>> {
         let what = self.what(room, name);
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // Without NONBLOCK a fifo of that name would hold the open until somebody else opens it, too.
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.directory(room)?, name, flags, Mode::empty()) {
             Ok(file) => checked(file, &what).map(Some),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::LOOP) => Err(Error::new(
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => Err(Error::new(
                 ErrorKind::Refused,
-                format!("{}: it is a symbolic link; was it put there by somebody else?", what.display()),
+                format!("{}: it is not a regular file; was it put there by somebody else?", what.display()),
             )),
+            Err(e @ (Errno::ROFS | Errno::ACCESS)) => Err(Error::io(cannot_write(&what), e)),
             Err(e) => Err(Error::io(format!("{}: cannot open it", what.display()), e)),
         }
     }
 
-    /// Writes a temporary file whole: allocated to its last byte, so that no write to its mapping can fail later.
+    /// Writes a temporary file whole: allocated to its last byte, so that no write to its mapping can fail
+    /// later.
     fn fill(&self, room: Room, name: &str, what: &Path, bytes: u64, head: &[u8]) -> Result<File> {
         let failed = |doing: &str, e: Errno| {
             Error::io(format!("{}: cannot {doing} ({bytes} bytes); make room there", what.display()), e)
@@ -125,7 +142,7 @@ impl FileMedium {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.directory(room)?, name, flags, Mode::from_raw_mode(FILE_MODE))
             .map_err(|e| failed("make it", e))?;
-        let file = checked(file, what)?;
+        let file = made(file, what)?;
         rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes)
             .map_err(|e| failed("allocate it", e))?;
         let mut written = 0;
@@ -171,40 +188,48 @@ impl FileMedium {
     }
 }
 
-/// A descriptor that is not one of the three standard ones (a host that closed its stderr must not print into the
-/// store), of a file that is ours alone.
+/// A descriptor that is not one of the three standard ones (a host that closed its stderr must not print into
+/// the store), of a file that is ours alone.
 fn checked(file: OwnedFd, what: &Path) -> Result<File> {
     let failed = |e: Errno| Error::io(format!("{}: cannot open it", what.display()), e);
     let file = rustix::io::fcntl_dupfd_cloexec(&file, 3).map_err(failed)?;
-    let stat = rustix::fs::fstat(&file).map_err(failed)?;
-    if stat.st_mode & 0o777 != FILE_MODE && stat.st_size == 0 {
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(FILE_MODE)).map_err(failed)?;
-    }
     let stat = rustix::fs::fstat(&file).map_err(failed)?;
     directory::check_file(&what.display().to_string(), &stat)?;
     Ok(File::from(file))
 }
 
+/// The descriptor of a file that was made just now, with its mode whatever the umask is.
+fn made(file: OwnedFd, what: &Path) -> Result<File> {
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(FILE_MODE))
+        .map_err(|e| Error::io(format!("{}: cannot set its mode", what.display()), e))?;
+    checked(file, what)
+}
+
+fn cannot_write(what: &Path) -> String {
+    format!("{}: cannot open it for writing; make it writable, or choose another path", what.display())
+}
+
 /// A directory that holds other things but no store is somebody's: nothing is written there.
 fn refuse_foreign(path: &Path, directory: &OwnedFd) -> Result<()> {
     let names = list(directory).map_err(|e| Error::io(format!("{}: cannot list it", path.display()), e))?;
-    let ours = |name: &String| {
-        ["meta", "secret", LOCK, LOG].contains(&name.as_str())
-            || name.starts_with(TEMPORARY)
-            || name.starts_with("semel-")
-            || name == "lost+found"
-    };
-    match names.iter().find(|name| !ours(name)) {
-        Some(_) if names.iter().any(|name| name == "meta") => Ok(()),
-        Some(other) => Err(Error::new(
-            ErrorKind::Refused,
-            format!(
-                "{}: it holds other files ({other:?}) and no store; name an empty directory",
-                path.display()
-            ),
-        )),
-        None => Ok(()),
+    // Without a `meta`: what a making that was cut short leaves. `meta` comes before the log and the index.
+    let ours = |name: &String| ["secret", LOCK, "lost+found"].contains(&name.as_str()) || is_temporary(name);
+    let Some(other) = names.iter().find(|name| !ours(name)) else { return Ok(()) };
+    // Asked now, not in the list: while it was read, another process may have made the store.
+    if rustix::fs::statat(directory, META, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        return Ok(());
     }
+    let message = format!(
+        "{}: it holds other files ({other:?}) and no store, which has a file {META:?}; name an empty directory",
+        path.display()
+    );
+    Err(Error::new(ErrorKind::Refused, message))
+}
+
+/// Whether a file was made to be given its name later: `tmp-` and 16 hexadecimal digits.
+pub(crate) fn is_temporary(name: &str) -> bool {
+    let digits = name.strip_prefix(TEMPORARY).unwrap_or_default();
+    digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 fn list(directory: &OwnedFd) -> rustix::io::Result<Vec<String>> {
@@ -251,9 +276,10 @@ impl Medium for FileMedium {
     }
 
     fn read(&self, room: Room, name: &str) -> Result<Option<Vec<u8>>> {
-        let Some(mut file) = self.open_file(room, name, OFlags::RDONLY)? else { return Ok(None) };
+        let Some(file) = self.open_file(room, name, OFlags::RDONLY)? else { return Ok(None) };
         let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut file, &mut bytes)
+        file.take(SMALL_FILE)
+            .read_to_end(&mut bytes)
             .map_err(|e| Error::io(format!("{}: cannot read it", self.what(room, name).display()), e))?;
         Ok(Some(bytes))
     }
@@ -301,8 +327,13 @@ impl Medium for FileMedium {
         }
         let path = self.path.join(LOG);
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let log = rustix::fs::openat(&self.store, LOG, flags, Mode::empty())
-            .map_err(|e| Error::io(format!("{}: cannot open it", path.display()), e))?;
+        let log = rustix::fs::openat(&self.store, LOG, flags, Mode::empty()).map_err(|e| match e {
+            Errno::LOOP | Errno::NOTDIR => Error::new(
+                ErrorKind::Refused,
+                format!("{}: it is not a directory; was it put there by somebody else?", path.display()),
+            ),
+            e => Error::io(format!("{}: cannot open it", path.display()), e),
+        })?;
         rustix::fs::fchmod(&log, Mode::from_raw_mode(DIRECTORY_MODE))
             .map_err(|e| Error::io(format!("{}: cannot set its mode", path.display()), e))?;
         let _ = self.log.set(Arc::new(log));
@@ -347,7 +378,11 @@ impl Medium for FileMedium {
             let locked = lock::try_lock(file, lock::CONTROL)
                 .map_err(|e| Error::io(format!("{}: cannot lock it", self.path.display()), e))?;
             if locked {
-                return Ok(Box::new(Held(file)));
+                let held = Held(file);
+                let stat = rustix::fs::fstat(file).map_err(|e| {
+                    Error::io(format!("{}: cannot look at its lock file", self.path.display()), e)
+                })?;
+                return if stat.st_nlink == 0 { Err(self.gone()) } else { Ok(Box::new(held)) };
             }
             if waited >= LOCK_PATIENCE {
                 let path = self.path.display();
@@ -390,9 +425,13 @@ impl Medium for FileMedium {
     }
 
     fn abandon(&self) {
-        if self.made {
-            self.remove_quietly(Room::Store, LOCK);
-            let _ = rustix::fs::unlinkat(&self.store, LOG, AtFlags::REMOVEDIR);
+        let is_store = rustix::fs::statat(&self.store, META, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        if self.made && !is_store {
+            // Only under the lock: others may wait for it, and must see that its file is gone.
+            if self.lock.get().is_some() {
+                self.remove_quietly(Room::Store, "secret");
+                self.remove_quietly(Room::Store, LOCK);
+            }
             let _ = rustix::fs::rmdir(&self.path); // fails, rightly, unless it is empty
         }
     }

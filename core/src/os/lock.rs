@@ -1,5 +1,6 @@
-//! Byte locks of an open file description: the kernel frees them when the last descriptor of that description is closed,
-//! which a dead process cannot fail to do. A lock by process id (POSIX) would be lost by any other close of the file.
+//! Byte locks of an open file description: the kernel frees them when the last descriptor of that description
+//! is closed, which a dead process cannot fail to do. A lock by process id (POSIX) would be lost by any other
+//! close of the file.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +11,8 @@ pub(super) const CONTROL: u64 = 0;
 pub(super) const FIRST_SLOT: u64 = 1024;
 
 fn description(kind: i32, start: u64, len: u64) -> libc::flock {
-    // SAFETY: flock is a plain C struct of integers, for which all zeros are valid; l_pid must be 0 for these locks.
+    // SAFETY: flock is a plain C struct of integers, for which all zeros are valid; l_pid must be 0 for these
+    // locks.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = kind as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
@@ -20,7 +22,8 @@ fn description(kind: i32, start: u64, len: u64) -> libc::flock {
 }
 
 fn call(file: &File, command: i32, lock: &mut libc::flock) -> io::Result<()> {
-    // SAFETY: the descriptor is open while `file` is borrowed, and `lock` is a valid flock for the call's duration.
+    // SAFETY: the descriptor is open while `file` is borrowed, and `lock` is a valid flock for the call's
+    // duration.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(lock)) };
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -2,9 +2,10 @@
 //!
 //! What may be read how (the discipline that makes the safe functions here sound):
 //! words that change while shared are only ever reached through [`Mapping::word`] and [`Mapping::words`], as
-//! atomics; bytes are written by [`Mapping::write`] only where no other thread or process can know of them yet (a record
-//! whose address has not been published, a file without its name), and are immutable from their publication on. Processes
-//! of the same user are trusted to keep to this; the disk is not, so nothing read is believed before its checksum is.
+//! atomics; bytes are written by [`Mapping::write`] only where no other thread or process can know of them
+//! yet (a record whose address has not been published, a file without its name), and are immutable from their
+//! publication on. Processes of the same user are trusted to keep to this; the disk is not, so nothing read
+//! is believed before its checksum is.
 
 use std::sync::Arc;
 
@@ -52,9 +53,9 @@ impl Mapping {
         }
         // SAFETY: offset is within the mapping, by the test above.
         let start = unsafe { self.0.as_mut_ptr().add(offset) };
-        // SAFETY: the range is within the mapping and lives as long as it; mappings start at a page, so an offset that
-        // is a multiple of 8 is aligned; any bits are a valid AtomicU64, and by the discipline above these bytes are
-        // reached as atomics only, in every process.
+        // SAFETY: the range is within the mapping and lives as long as it; mappings start at a page, so an
+        // offset that is a multiple of 8 is aligned; any bits are a valid AtomicU64, and by the
+        // discipline above these bytes are reached as atomics only, in every process.
         Some(unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>(), count) })
     }
 
@@ -80,14 +81,15 @@ impl Mapping {
         }
         // SAFETY: offset is within the mapping, by the test above.
         let start = unsafe { self.0.as_mut_ptr().add(offset) };
-        // SAFETY: the range is within the mapping and writable; `bytes` is not part of it, since it is borrowed
-        // from outside and unpublished bytes are never lent; by the discipline above nobody else reads or writes it now.
+        // SAFETY: the range is within the mapping and writable; `bytes` is not part of it, since it is
+        // borrowed from outside and unpublished bytes are never lent; by the discipline above nobody
+        // else reads or writes it now.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len()) };
         Some(())
     }
 
-    /// Asks the kernel to have these pages ready for writing, in one call instead of a fault for each. Only speed
-    /// depends on it: a kernel that refuses leaves the faults.
+    /// Asks the kernel to have these pages ready for writing, in one call instead of a fault for each. Only
+    /// speed depends on it: a kernel that refuses leaves the faults.
     pub(crate) fn populate(&self, offset: usize, len: usize) {
         let len = len.min(self.len().saturating_sub(offset));
         if len > 0 {

@@ -15,7 +15,7 @@ use std::fmt;
 
 use crate::error::Result;
 
-pub(crate) use files::FileMedium;
+pub(crate) use files::{FileMedium, is_temporary};
 pub(crate) use mapping::Mapping;
 pub(crate) use memory::MemoryMedium;
 
@@ -57,7 +57,8 @@ pub(crate) trait ControlLock {}
 
 /// The one door to the operating system.
 ///
-/// Files are made whole or not at all: allocated in full and filled under a temporary name, then given theirs.
+/// Files are made whole or not at all: allocated in full and filled under a temporary name, then given
+/// theirs.
 pub(crate) trait Medium: Send + Sync + fmt::Debug {
     /// Maps a file whole; `None` if there is no such file.
     fn map(&self, room: Room, name: &str) -> Result<Option<Mapping>>;
@@ -75,7 +76,8 @@ pub(crate) trait Medium: Send + Sync + fmt::Debug {
     fn check_room(&self, bytes: u64) -> Result<()>;
     /// Makes a room's directory if it is not there.
     fn make_room(&self, room: Room) -> Result<()>;
-    /// Enters the index directory of this name; with `bytes`, makes it where that much fits. `false`: not there.
+    /// Enters the index directory of this name; with `bytes`, makes it where that much fits. `false`: not
+    /// there.
     fn enter_index(&self, name: &str, bytes: Option<u64>) -> Result<bool>;
     /// Removes the index directory of this name and all in it, wherever it is.
     fn remove_index(&self, name: &str);
@@ -87,7 +89,8 @@ pub(crate) trait Medium: Send + Sync + fmt::Debug {
     fn anyone_attached(&self) -> Result<bool>;
     /// Identifies this boot of the machine.
     fn boot_id(&self) -> Result<[u8; 16]>;
-    /// After a failed open: takes away an empty directory that this open made.
+    /// After an open that failed before there was a store: takes away the directory that this open made.
+    /// Under the control lock, if that was taken.
     fn abandon(&self);
     /// Where the store is, for messages.
     fn describe(&self) -> String;
