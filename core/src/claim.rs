@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ending::{COMPLETE, Ending, Over, RELEASE};
-use crate::engine::{Engine, VERSION_SHIFT};
+use crate::engine::VERSION_SHIFT;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
 use crate::index::{Slot, Word};
 use crate::log::control::{ClaimControl, Swapped};
 use crate::log::record::{Kind, Record};
-use crate::options::{Defaults, limits};
+use crate::options::limits;
 use crate::outcome::{Fence, Released, Replay, StartReason, TerminalState};
 use crate::request::Response;
-use crate::store::{help, replay};
+use crate::store::{Handle, help, replay};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The right to run a request, handed to exactly one caller.
@@ -23,8 +23,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// instead. Whoever is killed drops nothing: then the lease ends, and the key is taken over or in doubt.
 #[must_use = "dropping a claim gives the key back"]
 pub struct Claim {
-    engine: Arc<Engine>,
-    defaults: Defaults,
+    handle: Arc<Handle>,
     slot: Slot,
     word: Word,
     fence: Fence,
@@ -55,15 +54,14 @@ enum Successor {
 
 impl Claim {
     pub(crate) fn new(
-        engine: Arc<Engine>,
-        defaults: Defaults,
+        handle: Arc<Handle>,
         slot: Slot,
         word: Word,
         fence: Fence,
         attempt: u16,
         reason: StartReason,
     ) -> Self {
-        Self { engine, defaults, slot, word, fence, attempt, reason, ended: AtomicU64::new(RUNNING) }
+        Self { handle, slot, word, fence, attempt, reason, ended: AtomicU64::new(RUNNING) }
     }
 
     /// The number of this grant, larger than any earlier one of the key.
@@ -105,7 +103,7 @@ impl Claim {
     /// `LeaseLost` if the key went on without this claim: stop. `InvalidArgument`, `Corrupt`, `Io`.
     pub fn heartbeat(&self, lease: Duration) -> Result<()> {
         let lease_ms = limits::LEASE.check_duration(lease)?;
-        let deadline_ms = self.engine.now_ms()? + lease_ms;
+        let deadline_ms = self.handle.engine.now_ms()? + lease_ms;
         self.change(|control| ClaimControl::extend(control, deadline_ms))?;
         kill_point!("heartbeat.swapped");
         Ok(())
@@ -153,9 +151,9 @@ impl Claim {
     /// thread of the owner sets no TAKEN, so a successor may hold the key although the change went
     /// through.
     fn change(&self, swap: impl Fn(&AtomicU64) -> Swapped) -> Result<Changed> {
-        let record = self.engine.read(self.word)?;
+        let record = self.handle.engine.read(self.word)?;
         match swap(record.control()) {
-            Swapped::Done if self.engine.load(self.slot) == self.word => Ok(Changed::Standing),
+            Swapped::Done if self.handle.engine.load(self.slot) == self.word => Ok(Changed::Standing),
             Swapped::Done | Swapped::Lost => match self.successor()? {
                 Successor::OwnEnd => Ok(Changed::Ended),
                 Successor::Other(winner) => Err(self.lost(winner)),
@@ -165,11 +163,11 @@ impl Claim {
     }
 
     fn end(&self, kind: Kind, response: &Response<'_>) -> Result<()> {
-        let ending = Ending::new(&COMPLETE, kind, response, &self.defaults)?;
-        let record = self.engine.read(self.word)?;
-        let now_ms = self.engine.now_ms()?;
-        let holder = self.engine.holder();
-        if ending.write(&self.engine, &self.over(record), holder, now_ms)? {
+        let ending = Ending::new(&COMPLETE, kind, response, &self.handle.defaults)?;
+        let record = self.handle.engine.read(self.word)?;
+        let now_ms = self.handle.engine.now_ms()?;
+        let holder = self.handle.engine.holder();
+        if ending.write(&self.handle.engine, &self.over(record), holder, now_ms)? {
             self.ended.store(ENDED, Ordering::Release);
             return Ok(());
         }
@@ -183,7 +181,7 @@ impl Claim {
         if self.ended.swap(ENDED, Ordering::AcqRel) == ENDED {
             return Err(Error::lease_lost(None));
         }
-        let record = self.engine.read(self.word)?;
+        let record = self.handle.engine.read(self.word)?;
         let released = loop {
             let control = record.claim_control()?;
             // Taken on the value that was looked at: an effect mark set meanwhile is seen on the next round.
@@ -197,10 +195,10 @@ impl Claim {
             Released::Absent => Kind::Released,
             Released::InDoubt => Kind::InDoubt,
         };
-        let ending = Ending::new(&RELEASE, kind, &Response::default(), &self.defaults)?;
-        let now_ms = self.engine.now_ms()?;
-        let holder = self.engine.holder();
-        if ending.write(&self.engine, &self.over(record), holder, now_ms)? {
+        let ending = Ending::new(&RELEASE, kind, &Response::default(), &self.handle.defaults)?;
+        let now_ms = self.handle.engine.now_ms()?;
+        let holder = self.handle.engine.holder();
+        if ending.write(&self.handle.engine, &self.over(record), holder, now_ms)? {
             return Ok(released);
         }
         match self.successor()? {
@@ -222,14 +220,14 @@ impl Claim {
 
     /// What stands where the claim's word was.
     fn successor(&self) -> Result<Successor> {
-        let word = self.engine.load(self.slot);
-        let record = self.engine.read(word)?;
+        let word = self.handle.engine.load(self.slot);
+        let record = self.handle.engine.read(word)?;
         help(&record)?;
         let Some(state) = terminal_state(&record) else { return Ok(Successor::Other(None)) };
-        if record.header.fence == self.fence.get() && record.header.holder() == self.engine.holder() {
+        if record.header.fence == self.fence.get() && record.header.holder() == self.handle.engine.holder() {
             return Ok(Successor::OwnEnd);
         }
-        let now_ms = self.engine.now_ms()?;
+        let now_ms = self.handle.engine.now_ms()?;
         let age = Duration::from_millis(now_ms.saturating_sub(record.header.version >> VERSION_SHIFT));
         let stands = now_ms < record.header.expiry_ms() && record.header.omitted().is_none();
         Ok(Successor::Other(stands.then(|| replay(&record, state, age))))
@@ -246,8 +244,10 @@ fn terminal_state(record: &Record<'_>) -> Option<TerminalState> {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Nobody is left to hear of an error; whatever it is, the lease ends.
-        let _ = self.give_back(false);
+        if self.ended.load(Ordering::Acquire) == RUNNING {
+            // Nobody is left to hear of an error; whatever it is, the lease ends.
+            let _ = self.give_back(false);
+        }
     }
 }
 

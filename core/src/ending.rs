@@ -83,10 +83,10 @@ impl<'a> Ending<'a> {
         now_ms: u64,
     ) -> Result<bool> {
         let draft = self.draft(&over.record, holder, now_ms)?;
-        let appended = match engine.append(&draft, now_ms) {
+        let appended = match engine.append(&draft, now_ms, None) {
             Err(e) if e.kind() == ErrorKind::StoreFull && draft.body.len() + draft.meta.len() > 0 => {
                 let omitted = Some(OmittedReason::StoreFull);
-                engine.append(&Draft { body: &[], meta: &[], omitted, ..draft }, now_ms)
+                engine.append(&Draft { body: &[], meta: &[], omitted, ..draft }, now_ms, None)
             }
             other => other,
         };

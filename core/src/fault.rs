@@ -9,10 +9,11 @@
 
 #[cfg(feature = "kill-points")]
 /// Every kill point there is; a test compares it with the code.
-pub const KILL_POINTS: [&str; 25] = [
+pub const KILL_POINTS: [&str; 26] = [
     "append.length",
     "append.body",
     "append.checksum",
+    "segment.ready",
     "segment.linked",
     "segment.published",
     "begin.helped",

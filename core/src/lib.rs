@@ -6,6 +6,9 @@ mod ending;
 mod engine;
 mod error;
 mod fault;
+#[cfg(feature = "kill-points")]
+#[doc(hidden)]
+pub mod fuzz;
 mod index;
 mod key;
 mod log;

@@ -13,7 +13,9 @@ use crate::fault::kill_point;
 use crate::index::{Probe, Slot, Word};
 use crate::key::fingerprint::{self, Fingerprint};
 use crate::key::{Identity, Place};
-use crate::log::record::{Draft, Holder, Kind, Record};
+use crate::log::append::Reserved;
+use crate::log::lifetime::Lifetime;
+use crate::log::record::{self, Draft, Holder, Kind, Record};
 use crate::options::{Builder, Defaults, Plan, limits};
 use crate::outcome::{
     Fence, InDoubt, InProgress, Mismatch, Omitted, Outcome, Peek, Replay, StartReason, TerminalState,
@@ -33,9 +35,22 @@ pub(crate) const FINGERPRINT_RULE: u8 = 0;
 ///
 /// Every process that opens the same path shares the store.
 #[derive(Clone, Debug)]
-pub struct Store {
-    engine: Arc<Engine>,
-    defaults: Defaults,
+pub struct Store(Arc<Handle>);
+
+/// An open store with the options of this opening; its claims share it.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) defaults: Defaults,
+}
+
+/// A request, checked and hashed.
+struct Asked<'a> {
+    identity: Identity<'a>,
+    place: Place,
+    bound_to: Option<Fingerprint>,
+    lease_ms: u64,
+    on_crash: OnCrash,
 }
 
 /// What a grant stands on: the slot, the word it expects there, and the record behind that word.
@@ -69,13 +84,19 @@ impl Store {
     }
 
     pub(crate) fn from_plan(plan: Plan) -> Result<Self> {
-        Ok(Self { engine: engine::engine_for(&plan)?, defaults: plan.defaults })
+        Ok(Self(Arc::new(Handle { engine: engine::engine_for(&plan)?, defaults: plan.defaults })))
+    }
+
+    /// A handle of an engine that was opened behind another medium.
+    #[cfg(feature = "kill-points")]
+    pub(crate) fn over(engine: Engine, defaults: Defaults) -> Self {
+        Self(Arc::new(Handle { engine: Arc::new(engine), defaults }))
     }
 
     /// What the rebuild of the index found, if this process's open had to rebuild it; `None` if the index was
     /// there.
     pub fn recovery(&self) -> Option<&Recovery> {
-        self.engine.recovery()
+        self.0.engine.recovery()
     }
 
     /// Decides what this request is: the first of its key, or one of the [outcomes](Outcome) of an earlier
@@ -85,18 +106,22 @@ impl Store {
     /// `InvalidArgument` for a key, scope or lease outside its limit; `StoreFull` when there is no room for
     /// another key; `Corrupt` when what is stored about the key cannot be believed; `Io`.
     pub fn begin(&self, request: Request<'_>) -> Result<Outcome> {
+        let engine = &*self.0.engine;
         let identity = Identity::new(request.scope, request.key)?;
-        let lease_ms =
-            request.lease.map_or(Ok(self.defaults.lease_ms), |lease| limits::LEASE.check_duration(lease))?;
-        let bound_to = request.bound_to();
-        let place = self.engine.place(&identity);
+        let lease = request.lease.map(|lease| limits::LEASE.check_duration(lease)).transpose()?;
+        let lease_ms = lease.unwrap_or(self.0.defaults.lease_ms);
+        let place = engine.place(&identity);
+        // While the index line is on its way: the hash of the payload, the clock, a place for the claim.
+        let asked =
+            Asked { identity, place, bound_to: request.bound_to(), lease_ms, on_crash: request.on_crash };
         loop {
-            let grant = match self.engine.find(place, &identity)? {
+            let now_ms = engine.now_ms()?;
+            let reserved = engine.reserve_at_hand(asked.length_word(), asked.lifetime());
+            let grant = match engine.find(place, &identity)? {
                 Probe::Found(slot, from, record) => {
                     help(&record)?;
-                    let now_ms = self.engine.now_ms()?;
                     let judged = Judged::new(&record, now_ms)?;
-                    if let Some(outcome) = answer(&record, judged.standing, bound_to.as_ref(), now_ms) {
+                    if let Some(outcome) = answer(&record, judged.standing, asked.bound_to.as_ref(), now_ms) {
                         return Ok(outcome);
                     }
                     if !judged.take(&record) {
@@ -105,14 +130,10 @@ impl Store {
                     kill_point!("begin.taken");
                     Grant { slot, from, seen: Some((record, judged.standing)), now_ms }
                 }
-                Probe::Vacant(slot) => {
-                    Grant { slot, from: Word::EMPTY, seen: None, now_ms: self.engine.now_ms()? }
-                }
+                Probe::Vacant(slot) => Grant { slot, from: Word::EMPTY, seen: None, now_ms },
                 Probe::Frozen | Probe::Full => return Err(self.index_full()),
             };
-            if let Some(claim) =
-                self.grant(&identity, place, &request, bound_to.as_ref(), lease_ms, &grant)?
-            {
+            if let Some(claim) = self.grant(&asked, &grant, reserved)? {
                 return Ok(Outcome::Started(claim));
             }
         }
@@ -122,50 +143,50 @@ impl Store {
     /// nothing.
     fn grant(
         &self,
-        identity: &Identity<'_>,
-        place: Place,
-        request: &Request<'_>,
-        bound_to: Option<&Fingerprint>,
-        lease_ms: u64,
+        asked: &Asked<'_>,
         grant: &Grant<'_>,
+        reserved: Option<Reserved<'_>>,
     ) -> Result<Option<Claim>> {
-        let (reason, attempt) = grant.reason();
-        let seen = grant.seen.as_ref().map(|(record, _)| record);
-        let version = next_version(seen.map_or(0, |record| record.header.version), grant.now_ms);
-        let deadline_ms = grant.now_ms + lease_ms;
-        let keep_ms = seen.map_or(0, |record| record.header.keep_ms()).max(deadline_ms + CLAIM_GRACE_MS);
-        let draft = Draft {
-            kind: Kind::Claim,
-            identity: *identity,
-            place,
-            version,
-            fence: version,
-            expiry_ms: self.defaults.in_doubt_ttl_ms,
-            keep_ms,
-            deadline_ms,
-            attempt,
-            holder: self.engine.holder(),
-            previous: seen.map(|record| record.address),
-            fingerprint: bound_to.map(|bytes| &bytes[..]),
-            rule: FINGERPRINT_RULE,
-            in_doubt_on_crash: request.on_crash == OnCrash::InDoubt,
-            status: 0,
-            omitted: None,
-            body: &[],
-            meta: &[],
-        };
-        let (appended, word) = self.engine.append(&draft, grant.now_ms)?;
+        let engine = &*self.0.engine;
+        let draft = self.draft(asked, grant);
+        let (appended, word) = engine.append(&draft, grant.now_ms, reserved)?;
         #[cfg(feature = "kill-points")]
-        let word = crate::fault::reused(place.0, word);
+        let word = crate::fault::reused(asked.place.0, word);
         kill_point!("begin.appended");
-        if !self.engine.swap(grant.slot, grant.from, word) {
+        if !engine.swap(grant.slot, grant.from, word) {
             return Ok(None);
         }
         kill_point!("begin.swapped");
         appended.commit();
         kill_point!("begin.committed");
-        let fence = Fence(version);
-        Ok(Some(Claim::new(self.engine.clone(), self.defaults, grant.slot, word, fence, attempt, reason)))
+        let (reason, attempt) = grant.reason();
+        Ok(Some(Claim::new(self.0.clone(), grant.slot, word, Fence(draft.fence), attempt, reason)))
+    }
+
+    fn draft<'d>(&self, asked: &'d Asked<'_>, grant: &Grant<'_>) -> Draft<'d> {
+        let seen = grant.seen.as_ref().map(|(record, _)| record);
+        let version = next_version(seen.map_or(0, |record| record.header.version), grant.now_ms);
+        let deadline_ms = grant.now_ms + asked.lease_ms;
+        Draft {
+            kind: Kind::Claim,
+            identity: asked.identity,
+            place: asked.place,
+            version,
+            fence: version,
+            expiry_ms: self.0.defaults.in_doubt_ttl_ms,
+            keep_ms: seen.map_or(0, |record| record.header.keep_ms()).max(deadline_ms + CLAIM_GRACE_MS),
+            deadline_ms,
+            attempt: grant.reason().1,
+            holder: self.0.engine.holder(),
+            previous: seen.map(|record| record.address),
+            fingerprint: asked.bound_to.as_ref().map(|bytes| &bytes[..]),
+            rule: FINGERPRINT_RULE,
+            in_doubt_on_crash: asked.on_crash == OnCrash::InDoubt,
+            status: 0,
+            omitted: None,
+            body: &[],
+            meta: &[],
+        }
     }
 
     /// Ends a key that is [in doubt](Outcome::InDoubt), once the other side was asked what happened.
@@ -181,19 +202,19 @@ impl Store {
         resolution: Resolution<'_>,
     ) -> Result<()> {
         let identity = Identity::new(scope, key.as_ref())?;
-        let place = self.engine.place(&identity);
+        let place = self.0.engine.place(&identity);
         let (kind, response) = match resolution {
             Resolution::Completed(response) => (Kind::Completed, response),
             Resolution::Failed(response) => (Kind::Failed, response),
             Resolution::Release => (Kind::Released, Response::default()),
         };
-        let ending = Ending::new(&RESOLVE, kind, &response, &self.defaults)?;
+        let ending = Ending::new(&RESOLVE, kind, &response, &self.0.defaults)?;
         loop {
-            let Probe::Found(slot, word, record) = self.engine.find(place, &identity)? else {
+            let Probe::Found(slot, word, record) = self.0.engine.find(place, &identity)? else {
                 return Err(conflict("it is absent"));
             };
             help(&record)?;
-            let now_ms = self.engine.now_ms()?;
+            let now_ms = self.0.engine.now_ms()?;
             let judged = Judged::new(&record, now_ms)?;
             check_in_doubt(judged.standing)?;
             if record.header.fence != fence.0 {
@@ -203,7 +224,7 @@ impl Store {
                 continue;
             }
             kill_point!("resolve.taken");
-            if ending.write(&self.engine, &Over { slot, word, record }, Holder::NOBODY, now_ms)? {
+            if ending.write(&self.0.engine, &Over { slot, word, record }, Holder::NOBODY, now_ms)? {
                 return Ok(());
             }
         }
@@ -215,10 +236,10 @@ impl Store {
     /// `InvalidArgument`, `Corrupt`, `Io`.
     pub fn peek<K: AsRef<[u8]> + ?Sized>(&self, scope: &str, key: &K) -> Result<Option<Peek>> {
         let identity = Identity::new(scope, key.as_ref())?;
-        let place = self.engine.place(&identity);
-        let Probe::Found(_, _, record) = self.engine.find(place, &identity)? else { return Ok(None) };
+        let place = self.0.engine.place(&identity);
+        let Probe::Found(_, _, record) = self.0.engine.find(place, &identity)? else { return Ok(None) };
         help(&record)?;
-        let now_ms = self.engine.now_ms()?;
+        let now_ms = self.0.engine.now_ms()?;
         let standing = Judged::new(&record, now_ms)?.standing;
         Ok(match standing {
             Standing::Orphaned => Some(Peek::Orphaned),
@@ -234,10 +255,22 @@ impl Store {
 
     #[cold]
     fn index_full(&self) -> Error {
-        let words = self.engine.capacity();
+        let words = self.0.engine.capacity();
         Error::full(format!(
             "the index is full: {words} words, and this key's chain has no room within the probe cap"
         ))
+    }
+}
+
+impl Asked<'_> {
+    /// The LENGTH word of its claim.
+    fn length_word(&self) -> u64 {
+        record::length_word_of_claim(&self.identity, self.bound_to.is_some())
+    }
+
+    /// The lifetime class of its claim, unless that must outlive something longer.
+    fn lifetime(&self) -> Lifetime {
+        Lifetime::of(self.lease_ms + CLAIM_GRACE_MS)
     }
 }
 

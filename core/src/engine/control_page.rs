@@ -17,7 +17,7 @@ use crate::sync::{AtomicU64, Ordering};
 ///     48    8  number of the newest generation
 ///     56    8  checksum of the above
 ///     64    8  next segment number          (own cache line)
-///    128    8  tail of class 0               (each on its own line: 128 + 64 * class)
+///    128   16  tail of class 0, then the number of its segment made ready  (a line each: 128 + 64 * class)
 /// ```
 const MAGIC: &[u8; 8] = b"semelctl";
 const HEAD: usize = 56;
@@ -64,7 +64,7 @@ impl IndexHead {
 }
 
 /// The mapped page.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ControlPage {
     pub(crate) head: IndexHead,
     mapping: Mapping,
@@ -81,6 +81,11 @@ impl ControlPage {
     #[inline]
     pub(crate) fn tail(&self, lifetime: Lifetime) -> Result<&AtomicU64> {
         self.mapping.word(TAILS + 64 * lifetime.index()).ok_or_else(too_short)
+    }
+
+    /// The number of the segment made ready to follow the class's last one; 0 or a stale number: none.
+    pub(crate) fn ready(&self, lifetime: Lifetime) -> Result<&AtomicU64> {
+        self.mapping.word(TAILS + 64 * lifetime.index() + 8).ok_or_else(too_short)
     }
 
     /// The segment number to try next. It is used up only once a file has it, by

@@ -19,7 +19,7 @@ use crate::sync::{AtomicU64, Ordering};
 ///     48    8  made at (ms since the epoch)
 ///     56    8  checksum of the above: fixed for the life of the store
 ///     64   72  index binding (below), changed under the control lock only
-///    192    8  high-water mark: no version above it was issued (ms)
+///    192    8  high-water mark: no version above it was issued (ms 48 | check 16; zero: none was)
 ///    200    8  incarnations given out
 /// ```
 const MAGIC: &[u8; 8] = b"semelsto";
@@ -28,6 +28,7 @@ const FIXED: usize = 56;
 const BINDING: usize = 64;
 const BINDING_WORDS: usize = 8;
 const HIGH_WATER: usize = 192;
+const MARK_SHIFT: u32 = 16;
 const INCARNATIONS: usize = 200;
 pub(crate) const META_BYTES: u64 = 4096;
 pub(crate) const META: &str = "meta";
@@ -111,6 +112,12 @@ impl Fixed {
     }
 }
 
+/// A time with 16 bits that a flipped bit of it does not leave alone.
+fn sealed_mark(ms: u64) -> u64 {
+    let ms = ms.min(u64::MAX >> MARK_SHIFT);
+    ms << MARK_SHIFT | xxh3_64(&ms.to_le_bytes()) >> 48
+}
+
 impl Meta {
     pub(crate) fn open(mapping: Mapping, place: &str) -> Result<Self> {
         let fixed = Fixed::parse(mapping.bytes(0, mapping.len()).unwrap_or_default(), place)?;
@@ -122,13 +129,31 @@ impl Meta {
     }
 
     /// No version above this was issued, in milliseconds.
-    pub(crate) fn high_water(&self) -> Result<&AtomicU64> {
-        self.word(HIGH_WATER)
+    pub(crate) fn high_water_ms(&self) -> Result<u64> {
+        let mark = self.word(HIGH_WATER)?.load(Ordering::Acquire);
+        // A mark that was believed with a flipped bit could put the clock years ahead, and every key would have expired.
+        if mark != 0 && mark != sealed_mark(mark >> MARK_SHIFT) {
+            return Err(Error::corrupt(
+                "the high-water mark in \"meta\" is damaged; restore the store from a backup",
+            ));
+        }
+        Ok(mark >> MARK_SHIFT)
+    }
+
+    /// Raises the mark to `ahead_ms` past `now_ms` once the clock has reached it.
+    #[inline]
+    pub(crate) fn raise_high_water(&self, now_ms: u64, ahead_ms: u64) -> Result<()> {
+        let mark = self.word(HIGH_WATER)?;
+        if now_ms >= mark.load(Ordering::Relaxed) >> MARK_SHIFT {
+            // The time is above the check: the larger word is the later mark.
+            mark.fetch_max(sealed_mark(now_ms.saturating_add(ahead_ms)), Ordering::AcqRel);
+        }
+        Ok(())
     }
 
     /// A number that no process of this store had before. Under the control lock.
     pub(crate) fn next_incarnation(&self) -> Result<u32> {
-        let next = self.word(INCARNATIONS)?.fetch_add(1, Ordering::AcqRel) + 1;
+        let next = self.word(INCARNATIONS)?.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
         u32::try_from(next).map_err(|_| Error::full("the store was opened 2^32 times; make a new one"))
     }
 

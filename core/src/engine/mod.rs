@@ -11,12 +11,10 @@ use crate::fault::planted;
 use crate::index::{Generation, Probe, Slot, Word, table};
 use crate::key::{Identity, Place};
 use crate::log::Log;
-use crate::log::append::Appended;
+use crate::log::append::{Appended, Appender, Reserved};
 use crate::log::lifetime::Lifetime;
 use crate::log::record::{Draft, Holder, Record};
-use crate::os::Medium;
 use crate::recovery::Recovery;
-use crate::sync::Ordering;
 use control_page::ControlPage;
 use meta::Meta;
 
@@ -31,11 +29,11 @@ pub(crate) const VERSION_SHIFT: u32 = 16;
 /// Everything a verb needs.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    medium: Box<dyn Medium>,
     meta: Meta,
     page: ControlPage,
     generation: Generation,
     log: Log,
+    appender: Appender,
     hash: [u64; 2],
     clock: Clock,
     holder: Holder,
@@ -43,21 +41,20 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Where this identity's chain begins.
+    /// Where this identity's chain begins; its first line is on its way from here on.
     #[inline]
     pub(crate) fn place(&self, identity: &Identity<'_>) -> Place {
-        identity.place(self.hash)
+        let place = identity.place(self.hash);
+        self.generation.prefetch(place);
+        place
     }
 
     /// Milliseconds by the store's clock.
     #[inline]
     pub(crate) fn now_ms(&self) -> Result<u64> {
         let now = self.clock.boot_ms().wrapping_add(self.page.head.clock_offset_ms);
-        let mark = self.meta.high_water()?;
-        if now >= mark.load(Ordering::Relaxed) {
-            // Ahead of any version that carries this reading, so that no later boot starts behind it.
-            mark.fetch_max(now + HIGH_WATER_AHEAD_MS, Ordering::AcqRel);
-        }
+        // Ahead of any version that carries this reading, so that no later boot starts behind it.
+        self.meta.raise_high_water(now, HIGH_WATER_AHEAD_MS)?;
         Ok(now)
     }
 
@@ -65,7 +62,7 @@ impl Engine {
     #[inline]
     pub(crate) fn find(&self, place: Place, identity: &Identity<'_>) -> Result<Probe<Record<'_>>> {
         table::probe(self.generation.words(), place, |word| {
-            let record = self.read(word)?;
+            let record = self.log.read_cold(word.address())?;
             Ok(record.is_of(identity).then_some(record))
         })
     }
@@ -73,7 +70,7 @@ impl Engine {
     /// The record of a word.
     #[inline]
     pub(crate) fn read(&self, word: Word) -> Result<Record<'_>> {
-        self.log.read(&*self.medium, word.address())
+        self.log.read(word.address())
     }
 
     /// What a slot holds now.
@@ -81,11 +78,27 @@ impl Engine {
         table::load(self.generation.words(), slot)
     }
 
-    /// Appends a record that nobody knows of yet, and makes its word. `kept_for` chooses the class.
+    /// Reserves a place for a record where this thread has one at hand.
     #[inline]
-    pub(crate) fn append(&self, draft: &Draft<'_>, now_ms: u64) -> Result<(Appended<'_>, Word)> {
+    pub(crate) fn reserve_at_hand(&self, length_word: u64, lifetime: Lifetime) -> Option<Reserved<'_>> {
+        self.appender.reserve_at_hand(&self.log, length_word, lifetime)
+    }
+
+    /// Appends a record that nobody knows of yet, and makes its word; at the reserved place if it fits there.
+    #[inline]
+    pub(crate) fn append<'a>(
+        &'a self,
+        draft: &Draft<'_>,
+        now_ms: u64,
+        reserved: Option<Reserved<'a>>,
+    ) -> Result<(Appended<'a>, Word)> {
         let lifetime = Lifetime::of(draft.keep_ms.saturating_sub(now_ms));
-        let appended = self.log.append(&*self.medium, &self.page, draft, lifetime)?;
+        let length_word = draft.length_word();
+        let reserved = match reserved.filter(|reserved| reserved.suits(length_word, lifetime)) {
+            Some(reserved) => reserved,
+            None => self.appender.reserve(&self.log, length_word, lifetime)?,
+        };
+        let appended = reserved.fill(draft)?;
         let word = Word::new(draft.place.tag(), appended.address);
         Ok((appended, word))
     }

@@ -1,6 +1,8 @@
 //! Opening: find or make the store, trust or rebuild its index, take a process slot. All of it under the
 //! control lock.
 
+use std::sync::Arc;
+
 use super::Engine;
 use super::control_page::{CONTROL_PAGE, CONTROL_PAGE_BYTES, ControlPage, IndexHead};
 use super::meta::{Binding, Fixed, META, META_BYTES, Meta};
@@ -11,12 +13,12 @@ use crate::index::generation::bytes_of;
 use crate::key::Secret;
 use crate::log::Log;
 use crate::log::address::Geometry;
+use crate::log::append::Appender;
 use crate::log::record::{self, Holder};
 use crate::log::segment::SEGMENT_HEADER;
 use crate::options::{Defaults, Plan};
 use crate::os::{self, Created, Medium, Room};
 use crate::recovery::{self, Recovery};
-use crate::sync::Ordering;
 
 const SECRET: &str = "secret";
 const FIRST_GENERATION: u64 = 1;
@@ -30,7 +32,7 @@ struct Index {
 
 impl Engine {
     /// Opens the store behind this medium, making it if there is none.
-    pub(crate) fn open(medium: Box<dyn Medium>, plan: &Plan) -> Result<Self> {
+    pub(crate) fn open(medium: Arc<dyn Medium>, plan: &Plan) -> Result<Self> {
         let abandoning = |e| {
             medium.abandon();
             e
@@ -38,14 +40,18 @@ impl Engine {
         check_before_writing(&*medium, plan).map_err(abandoning)?;
         let (meta, index, log, hash, holder) = {
             let _lock = medium.lock()?;
-            Self::open_rooms(&*medium, plan).map_err(abandoning)?
+            Self::open_rooms(&medium, plan).map_err(abandoning)?
         };
         let Index { page, generation, recovery } = index;
-        Ok(Self { medium, meta, page, generation, log, hash, clock: plan.clock.clone(), holder, recovery })
+        let appender = Appender::new(&log, page.clone());
+        let clock = plan.clock.clone();
+        Ok(Self { meta, page, generation, log, appender, hash, clock, holder, recovery })
     }
 
     /// Under the control lock.
-    fn open_rooms(medium: &dyn Medium, plan: &Plan) -> Result<(Meta, Index, Log, [u64; 2], Holder)> {
+    fn open_rooms(medium: &Arc<dyn Medium>, plan: &Plan) -> Result<(Meta, Index, Log, [u64; 2], Holder)> {
+        let shared = medium.clone();
+        let medium = &**medium;
         let place = medium.describe();
         let meta = match medium.map(Room::Store, META)? {
             Some(mapping) => Meta::open(mapping, &place)?,
@@ -55,7 +61,7 @@ impl Engine {
         check_response_fits(&plan.defaults, fixed.segment_bytes)?;
         let secret = secret_of(medium)?.ok_or_else(|| no_secret(&place))?;
         medium.make_room(Room::Log)?;
-        let log = Log::new(Geometry::new(fixed.segment_bytes), fixed.store, secret.seed);
+        let log = Log::new(shared, Geometry::new(fixed.segment_bytes), fixed.store, secret.seed);
         let alone = !medium.anyone_attached()?;
         let index = match trusted_index(medium, &meta)? {
             Some(index) => index,
@@ -170,6 +176,7 @@ fn trusted_index(medium: &dyn Medium, meta: &Meta) -> Result<Option<Index>> {
 
 /// A new index, from the log. Only while nobody else is attached: two indexes would each grant every key.
 fn rebuilt_index(medium: &dyn Medium, plan: &Plan, meta: &Meta, log: &Log, hash: [u64; 2]) -> Result<Index> {
+    let high_water_ms = meta.high_water_ms()?;
     let identity = medium.identity(Room::Store, META)?.unwrap_or_default();
     if let Some(old) = meta.binding()?.filter(|old| old.meta == identity) {
         medium.remove_index(&index_name(&old.index)); // of this very store, not of the one it was copied from
@@ -183,15 +190,14 @@ fn rebuilt_index(medium: &dyn Medium, plan: &Plan, meta: &Meta, log: &Log, hash:
     meta.bind(&binding)?;
 
     let segments = recovery::segments(medium)?;
-    let survey = recovery::survey(medium, log, &segments)?;
+    let survey = recovery::survey(log, &segments)?;
     let words = recovery::words_for(survey.committed, meta.fixed.first_generation);
     medium.enter_index(&index_name(&index), Some(bytes_of(words) + CONTROL_PAGE_BYTES))?;
     let generation = Generation::create(medium, FIRST_GENERATION, store, words)?;
-    let recovery = recovery::rebuild(medium, log, &segments, &generation, hash)?;
+    let recovery = recovery::rebuild(log, &segments, &generation, hash)?;
     kill_point!("rebuild.indexed");
 
-    let high_water = meta.high_water()?.load(Ordering::Acquire).max(recovery.newest_ms + 1);
-    let base = high_water.max(plan.clock.wall_ms());
+    let base = high_water_ms.max(recovery.newest_ms + 1).max(plan.clock.wall_ms());
     let clock_offset_ms = base.wrapping_sub(plan.clock.boot_ms());
     let head = IndexHead { clock_offset_ms, store, index, generation: FIRST_GENERATION };
     let Created::Made(mapping) =

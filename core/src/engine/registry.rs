@@ -18,7 +18,7 @@ type OpenStores = HashMap<(u64, u64), Weak<Engine>>;
 /// The engine of this plan: the one that is open already, or a new one.
 pub(crate) fn engine_for(plan: &Plan) -> Result<Arc<Engine>> {
     let Some(path) = &plan.path else {
-        return Engine::open(Box::new(MemoryMedium::default()), plan).map(Arc::new);
+        return Engine::open(Arc::new(MemoryMedium::default()), plan).map(Arc::new);
     };
     // Held while opening: two threads that open one path must not become two processes.
     let mut open = OPEN.lock();
@@ -30,7 +30,7 @@ pub(crate) fn engine_for(plan: &Plan) -> Result<Arc<Engine>> {
         return Ok(engine);
     }
     let medium = FileMedium::open(path, plan.index_dir.as_deref())?;
-    let engine = Arc::new(Engine::open(Box::new(medium), plan)?);
+    let engine = Arc::new(Engine::open(Arc::new(medium), plan)?);
     open.retain(|_, engine| engine.strong_count() > 0);
     if let Some(id) = FileMedium::directory_identity(path) {
         open.insert(id, Arc::downgrade(&engine));

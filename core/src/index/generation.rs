@@ -2,7 +2,9 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::table::LINE;
 use crate::error::{Error, Result};
+use crate::key::Place;
 use crate::os::{Created, Mapping, Medium, Room};
 use crate::sync::AtomicU64;
 
@@ -68,6 +70,12 @@ impl Generation {
             return Err(damaged());
         }
         Ok(Self { mapping, count: count as usize })
+    }
+
+    /// Asks for the home line of a place, ahead of its probe.
+    #[inline]
+    pub(crate) fn prefetch(&self, place: Place) {
+        self.mapping.prefetch(WORDS + place.home(self.count / LINE) * LINE * 8);
     }
 
     /// Its words.

@@ -1,59 +1,47 @@
-//! Appending and reading. The shared part is one word per lifetime class, its tail; a chunk taken from it is
-//! one appender's, and what it appends there disturbs nobody.
+//! Appending. A chunk taken from a tail is one appender's, and what it appends there disturbs nobody: first a place is
+//! reserved, then filled.
 
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
 
-use super::address::{Address, Geometry, SegmentNumber, UNIT};
-use super::ahead::Ahead;
+use super::address::{Address, UNIT};
 use super::control;
 use super::lifetime::Lifetime;
-use super::record::{CONTROL_WORD, Draft, Kind, LENGTH_WORD, Record, checksum};
-use super::segment::{self, CHUNK, SEGMENT_HEADER, Segment, Segments};
+use super::read::Log;
+use super::record::{CONTROL_WORD, Draft, Kind, LENGTH_WORD, checksum};
+use super::segment::{CHUNK, Segment};
+use super::tail::Tails;
 use crate::engine::control_page::ControlPage;
 use crate::error::{Error, Result};
 use crate::fault::{kill_point, planted};
-use crate::os::{Created, Medium, Room};
 use crate::sync::{AtomicU64, Ordering};
 
-/// The log of one open store.
-#[derive(Debug)]
-pub(crate) struct Log {
-    segments: Segments,
-    geometry: Geometry,
-    store: [u8; 16],
-    seed: u64,
-    cursors: Box<[Cursors]>,
-    /// Taken by one thread at a time to make a segment; other processes make theirs and the tail decides.
-    growth: Mutex<()>,
-    ahead: Ahead,
-}
-
-/// Where a thread's next record of each class goes: an address inside its chunk, 0 for none. A thread takes
-/// the cursor out while it appends, so two threads that share an entry never share a chunk.
+/// Where a thread's next record of each class goes: an address inside its chunk, 0 for none. A thread takes the
+/// cursor out while it appends, so two threads that share an entry never share a chunk.
 type Cursors = CachePadded<[AtomicU64; Lifetime::CLASSES]>;
 
 const CURSORS: usize = 64;
 
-/// How many segments' names may be found taken before growth gives up: leftovers of crashed growth.
-const NAMES_TRIED: u32 = 1024;
+/// The appenders of this process.
+#[derive(Debug)]
+pub(crate) struct Appender {
+    tails: Tails,
+    cursors: Box<[Cursors]>,
+}
 
-/// The tail of a class: segment number 32 | next chunk 32. Zero: the class has no segment yet.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Tail(u64);
-
-impl Tail {
-    fn new(segment: SegmentNumber, chunk: u32) -> Self {
-        Self(u64::from(segment.0) << 32 | u64::from(chunk))
-    }
-
-    fn segment(self) -> SegmentNumber {
-        SegmentNumber((self.0 >> 32) as u32)
-    }
-
-    fn chunk(self) -> u32 {
-        self.0 as u32
-    }
+/// A place for one record of a known length: its LENGTH word is set, nothing else. Dropped unfilled, it
+/// is given back as it was.
+pub(crate) struct Reserved<'a> {
+    segment: &'a Segment,
+    cursor: &'a AtomicU64,
+    seed: u64,
+    at: Address,
+    offset: usize,
+    length_word: u64,
+    /// What the cursor holds afterwards, if this record is filled; and if it is not.
+    filled: Address,
+    unfilled: Address,
+    lifetime: Lifetime,
+    done: bool,
 }
 
 /// A record that was appended and that nobody can know of yet.
@@ -61,6 +49,157 @@ pub(crate) struct Appended<'a> {
     pub(crate) address: Address,
     kind: Kind,
     control: &'a AtomicU64,
+}
+
+impl Appender {
+    pub(crate) fn new(log: &Log, page: ControlPage) -> Self {
+        let cursors = (0..CURSORS).map(|_| CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0))));
+        Self { tails: Tails::new(log, page), cursors: cursors.collect() }
+    }
+
+    /// Reserves a place where this thread's chunk has one at hand.
+    #[inline]
+    pub(crate) fn reserve_at_hand<'a>(
+        &'a self,
+        log: &'a Log,
+        length_word: u64,
+        lifetime: Lifetime,
+    ) -> Option<Reserved<'a>> {
+        let cursor = &self.cursors[thread_number() % CURSORS][lifetime.index()];
+        // Acquire meets the Release of whoever put it back: a chunk is seen as that thread left it.
+        let own = Address(cursor.swap(0, Ordering::Acquire));
+        let reserved = (left_in_chunk(log, own) >= length_of(length_word))
+            .then(|| Reserved::new(log, cursor, length_word, own, own, lifetime))
+            .and_then(|reserved| reserved.ok().flatten());
+        if reserved.is_none() {
+            cursor.store(own.0, Ordering::Release);
+        }
+        reserved
+    }
+
+    /// Reserves a place, in a fresh chunk if need be.
+    pub(crate) fn reserve<'a>(
+        &'a self,
+        log: &'a Log,
+        length_word: u64,
+        lifetime: Lifetime,
+    ) -> Result<Reserved<'a>> {
+        let cursor = &self.cursors[thread_number() % CURSORS][lifetime.index()];
+        let mut own = Address(cursor.swap(0, Ordering::Acquire));
+        let reserved = self.reserve_with(log, cursor, &mut own, length_word, lifetime);
+        if reserved.is_err() {
+            cursor.store(own.0, Ordering::Release); // a full disk must not lose the rest of a chunk
+        }
+        reserved
+    }
+
+    fn reserve_with<'a>(
+        &'a self,
+        log: &'a Log,
+        cursor: &'a AtomicU64,
+        own: &mut Address,
+        length_word: u64,
+        lifetime: Lifetime,
+    ) -> Result<Reserved<'a>> {
+        let len = length_of(length_word);
+        loop {
+            let fits = left_in_chunk(log, *own) >= len;
+            let at = if fits { *own } else { self.tails.take_chunks(log, lifetime, len)? };
+            if let Some(reserved) = Reserved::new(log, cursor, length_word, at, *own, lifetime)? {
+                return Ok(reserved);
+            }
+            // Another appender is in this chunk: a forked child with its parent's cursor.
+            *own = Address(0);
+        }
+    }
+}
+
+fn length_of(length_word: u64) -> usize {
+    ((length_word & u64::from(u32::MAX)) * UNIT) as usize
+}
+
+/// Bytes left behind a cursor. A cursor at the very end of its chunk looks like the start of the next one,
+/// which is somebody else's: it has none.
+fn left_in_chunk(log: &Log, at: Address) -> usize {
+    let offset = log.geometry().offset(at);
+    if offset.is_multiple_of(CHUNK) { 0 } else { CHUNK - offset % CHUNK }
+}
+
+impl<'a> Reserved<'a> {
+    /// Sets the LENGTH word at `at`; `None` if somebody else's is there. `own` is the thread's place before.
+    fn new(
+        log: &'a Log,
+        cursor: &'a AtomicU64,
+        length_word: u64,
+        at: Address,
+        own: Address,
+        lifetime: Lifetime,
+    ) -> Result<Option<Self>> {
+        let segment = log.segment(log.geometry().segment(at))?;
+        let offset = log.geometry().offset(at);
+        let word = segment.mapping.word(offset + LENGTH_WORD).ok_or_else(outside)?;
+        // The swap orders the length before every byte of the body: who dies now leaves a record of known length.
+        if word.compare_exchange(0, length_word, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return Ok(None);
+        }
+        kill_point!("append.length");
+        let len = length_of(length_word);
+        let next = Address(at.0 + len as u64 / UNIT);
+        // The roomier of the two is kept: a large record does not end a chunk.
+        let filled = if at == own || left_in_chunk(log, next) > left_in_chunk(log, own) { next } else { own };
+        let unfilled = if left_in_chunk(log, at) > left_in_chunk(log, own) { at } else { own };
+        let seed = log.seed();
+        Ok(Some(Self {
+            segment,
+            cursor,
+            seed,
+            at,
+            offset,
+            length_word,
+            filled,
+            unfilled,
+            lifetime,
+            done: false,
+        }))
+    }
+
+    /// Whether the place is one for such a record.
+    pub(crate) fn suits(&self, length_word: u64, lifetime: Lifetime) -> bool {
+        self.length_word == length_word && self.lifetime == lifetime
+    }
+
+    /// Writes the record whole. Its length and class must be those that were reserved.
+    pub(crate) fn fill(mut self, draft: &Draft<'_>) -> Result<Appended<'a>> {
+        if draft.length_word() != self.length_word {
+            return Err(Error::corrupt("a record has another length than was reserved for it"));
+        }
+        let (mapping, offset) = (&self.segment.mapping, self.offset);
+        let control = mapping.word(offset + CONTROL_WORD).ok_or_else(outside)?;
+        control.store(draft.control_word(), Ordering::Relaxed);
+        draft.pieces(|piece, bytes| mapping.write(offset + piece, bytes)).ok_or_else(outside)?;
+        kill_point!("append.body");
+        let (start, len) = draft.sealed_range();
+        let sealed = mapping.bytes(offset + start, len).ok_or_else(outside)?;
+        let sum = checksum(self.seed, self.at, self.length_word, sealed);
+        mapping.write(offset + Draft::CHECKSUM, &sum.to_le_bytes()).ok_or_else(outside)?;
+        kill_point!("append.checksum");
+        self.done = true;
+        self.cursor.store(self.filled.0, Ordering::Release);
+        Ok(Appended { address: self.at, kind: draft.kind, control })
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        // Nothing behind the LENGTH word was written, so that taking it back leaves the chunk as it was.
+        if let Some(word) = self.segment.mapping.word(self.offset + LENGTH_WORD) {
+            word.store(0, Ordering::Release);
+            self.cursor.store(self.unfilled.0, Ordering::Release);
+        }
+    }
 }
 
 impl Appended<'_> {
@@ -74,207 +213,6 @@ impl Appended<'_> {
             }
             _ => control::commit(self.control),
         }
-    }
-}
-
-impl Log {
-    pub(crate) fn new(geometry: Geometry, store: [u8; 16], seed: u64) -> Self {
-        let cursors =
-            (0..CURSORS).map(|_| CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0)))).collect();
-        Self {
-            segments: Segments::new(),
-            geometry,
-            store,
-            seed,
-            cursors,
-            growth: Mutex::new(()),
-            ahead: Ahead::default(),
-        }
-    }
-
-    pub(crate) fn geometry(&self) -> Geometry {
-        self.geometry
-    }
-
-    pub(crate) fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    /// The segment of this number.
-    #[inline]
-    pub(crate) fn segment(&self, medium: &dyn Medium, number: SegmentNumber) -> Result<&Segment> {
-        match self.segments.get(number) {
-            Some(segment) => Ok(segment),
-            None => self.segments.open(medium, number, self.store, self.geometry),
-        }
-    }
-
-    /// The record at an address that the index named. Its bytes are checked before anything in them is
-    /// believed.
-    #[inline]
-    pub(crate) fn read(&self, medium: &dyn Medium, address: Address) -> Result<Record<'_>> {
-        let segment = self.segment(medium, self.geometry.segment(address))?;
-        segment.record(self.seed, address, self.geometry.offset(address)).ok_or_else(|| {
-            let file = segment::name(segment.number);
-            let offset = self.geometry.offset(address);
-            Error::corrupt(format!(
-                "log segment {file}: the record at byte {offset} is damaged; its key is not answered"
-            ))
-        })
-    }
-
-    /// Appends a record. It is in the log from here on, but counts only once it was in the index.
-    pub(crate) fn append(
-        &self,
-        medium: &dyn Medium,
-        page: &ControlPage,
-        draft: &Draft<'_>,
-        lifetime: Lifetime,
-    ) -> Result<Appended<'_>> {
-        let len = draft.len();
-        let cursor = &self.cursors[thread_number() % CURSORS][lifetime.index()];
-        // Acquire meets the Release below: a chunk handed on by another thread is seen as that thread left
-        // it.
-        let own = Address(cursor.swap(0, Ordering::Acquire));
-        let (appended, left) = self.append_at(medium, page, draft, lifetime, own, len);
-        cursor.store(left.0, Ordering::Release);
-        appended
-    }
-
-    /// Appends at `own` if there is room, else in fresh chunks; also answers where the next record may go:
-    /// the roomier of the two, so that a large record does not end a chunk, and a full disk does not lose
-    /// one.
-    fn append_at(
-        &self,
-        medium: &dyn Medium,
-        page: &ControlPage,
-        draft: &Draft<'_>,
-        lifetime: Lifetime,
-        own: Address,
-        len: usize,
-    ) -> (Result<Appended<'_>>, Address) {
-        let mut own = own;
-        loop {
-            let fits = self.left_in_chunk(own) >= len;
-            let at = if fits { Ok(own) } else { self.take_chunks(medium, page, lifetime, len) };
-            let written = at.and_then(|at| {
-                let segment = self.segment(medium, self.geometry.segment(at))?;
-                Ok((at, self.write(segment, at, draft)?))
-            });
-            match written {
-                Err(e) => return (Err(e), own),
-                Ok((at, Some(appended))) => {
-                    let next = Address(at.0 + len as u64 / UNIT);
-                    let roomier = fits || self.left_in_chunk(next) > self.left_in_chunk(own);
-                    return (Ok(appended), if roomier { next } else { own });
-                }
-                // Another appender is in this chunk: a forked child with its parent's cursor.
-                Ok((_, None)) => own = Address(0),
-            }
-        }
-    }
-
-    /// Bytes left behind a cursor. A cursor at the very end of its chunk looks like the start of the next
-    /// one, which is somebody else's: it has none.
-    fn left_in_chunk(&self, at: Address) -> usize {
-        let offset = self.geometry.offset(at);
-        if offset.is_multiple_of(CHUNK) { 0 } else { CHUNK - offset % CHUNK }
-    }
-
-    /// Writes the record whole; `None` if the place is taken.
-    fn write<'s>(
-        &self,
-        segment: &'s Segment,
-        at: Address,
-        draft: &Draft<'_>,
-    ) -> Result<Option<Appended<'s>>> {
-        let offset = self.geometry.offset(at);
-        let mapping = &segment.mapping;
-        let words = mapping.words(offset, 2).ok_or_else(outside)?;
-        let length_word = draft.length_word();
-        // The swap orders the length before every byte of the body: who dies now leaves a record of known
-        // length.
-        if words[LENGTH_WORD].compare_exchange(0, length_word, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            return Ok(None);
-        }
-        kill_point!("append.length");
-        words[CONTROL_WORD / 8].store(draft.control_word(), Ordering::Relaxed);
-        draft.pieces(|piece, bytes| mapping.write(offset + piece, bytes)).ok_or_else(outside)?;
-        kill_point!("append.body");
-        let (start, len) = draft.sealed_range();
-        let sealed = mapping.bytes(offset + start, len).ok_or_else(outside)?;
-        let sum = checksum(self.seed, at, length_word, sealed);
-        mapping.write(offset + Draft::CHECKSUM, &sum.to_le_bytes()).ok_or_else(outside)?;
-        kill_point!("append.checksum");
-        Ok(Some(Appended { address: at, kind: draft.kind, control: &words[CONTROL_WORD / 8] }))
-    }
-
-    /// Takes as many chunks in a row as `len` bytes need, and answers with where they start.
-    #[cold]
-    fn take_chunks(
-        &self,
-        medium: &dyn Medium,
-        page: &ControlPage,
-        lifetime: Lifetime,
-        len: usize,
-    ) -> Result<Address> {
-        let per_segment = (self.geometry.segment_bytes() / CHUNK) as u32;
-        let word = page.tail(lifetime)?;
-        loop {
-            // Acquire meets the swap that published the segment: its file is linked.
-            let tail = Tail(word.load(Ordering::Acquire));
-            let first = if tail.chunk() == 0 { SEGMENT_HEADER } else { 0 };
-            let count = (first + len).div_ceil(CHUNK) as u32;
-            if tail.0 == 0 || tail.chunk() + count > per_segment {
-                self.grow(medium, page, lifetime, tail)?;
-                continue;
-            }
-            let next = Tail::new(tail.segment(), tail.chunk() + count);
-            if word.compare_exchange(tail.0, next.0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-                let offset = tail.chunk() as usize * CHUNK + first;
-                let segment = self.segment(medium, tail.segment())?;
-                self.ahead.moved(
-                    &segment.mapping,
-                    tail.chunk() as usize * CHUNK,
-                    next.chunk() as usize * CHUNK,
-                );
-                return Ok(self.geometry.address(tail.segment(), offset));
-            }
-        }
-    }
-
-    /// Gives the class a new segment, unless somebody else did meanwhile.
-    fn grow(&self, medium: &dyn Medium, page: &ControlPage, lifetime: Lifetime, full: Tail) -> Result<()> {
-        let _one_at_a_time = self.growth.lock();
-        let word = page.tail(lifetime)?;
-        if word.load(Ordering::Acquire) != full.0 {
-            return Ok(());
-        }
-        let segment = self.make_segment(medium, page, lifetime)?;
-        kill_point!("segment.linked");
-        let next = Tail::new(segment.number, 0);
-        if word.compare_exchange(full.0, next.0, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            // Another process was first. No word can name this file: its tail was never published.
-            return medium.remove(Room::Log, &segment::name(segment.number));
-        }
-        kill_point!("segment.published");
-        self.segments.keep(segment)?;
-        Ok(())
-    }
-
-    fn make_segment(&self, medium: &dyn Medium, page: &ControlPage, lifetime: Lifetime) -> Result<Segment> {
-        let bytes = self.geometry.segment_bytes();
-        for _ in 0..NAMES_TRIED {
-            let number = SegmentNumber(page.next_segment()?);
-            let head = segment::head(number, self.store, bytes, lifetime);
-            let created = medium.create(Room::Log, &segment::name(number), bytes as u64, &head)?;
-            page.used_segment(number.0)?;
-            match created {
-                Created::Made(mapping) => return Segment::new(number, mapping, self.store, self.geometry),
-                Created::Taken => {}
-            }
-        }
-        Err(Error::corrupt("the log's directory holds files under every number that comes next"))
     }
 }
 

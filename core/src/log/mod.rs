@@ -2,11 +2,12 @@
 //! whole files.
 
 pub(crate) mod address;
-mod ahead;
 pub(crate) mod append;
 pub(crate) mod control;
 pub(crate) mod lifetime;
+mod read;
 pub(crate) mod record;
 pub(crate) mod segment;
+mod tail;
 
-pub(crate) use append::Log;
+pub(crate) use read::Log;

@@ -137,24 +137,26 @@ pub(crate) struct Draft<'a> {
     pub(crate) meta: &'a [u8],
 }
 
+/// The LENGTH word of a record of this kind with so many bytes behind its header.
+pub(crate) fn length_word(kind: Kind, variable: usize) -> u64 {
+    let len = (VARIABLE + variable).next_multiple_of(UNIT as usize);
+    ((kind as u64) << 32) | (len as u64 / UNIT)
+}
+
+/// The LENGTH word of a claim on this identity.
+pub(crate) fn length_word_of_claim(identity: &Identity<'_>, is_bound: bool) -> u64 {
+    let fingerprint = if is_bound { FINGERPRINT } else { 0 };
+    length_word(Kind::Claim, identity.scope.len() + identity.key.len() + fingerprint)
+}
+
 impl Draft<'_> {
-    /// Bytes it takes in the log.
-    pub(crate) fn len(&self) -> usize {
-        self.sealed_len().next_multiple_of(UNIT as usize)
-    }
-
-    fn sealed_len(&self) -> usize {
+    fn variable_len(&self) -> usize {
         let fingerprint = self.fingerprint.map_or(0, |_| FINGERPRINT);
-        VARIABLE
-            + self.identity.scope.len()
-            + self.identity.key.len()
-            + fingerprint
-            + self.body.len()
-            + self.meta.len()
+        self.identity.scope.len() + self.identity.key.len() + fingerprint + self.body.len() + self.meta.len()
     }
 
-    pub(super) fn length_word(&self) -> u64 {
-        ((self.kind as u64) << 32) | (self.len() as u64 / UNIT)
+    pub(crate) fn length_word(&self) -> u64 {
+        length_word(self.kind, self.variable_len())
     }
 
     /// The control word it starts with: not committed.
@@ -206,14 +208,14 @@ impl Draft<'_> {
 
     /// Where the sealed bytes are, and where their checksum goes.
     pub(super) fn sealed_range(&self) -> (usize, usize) {
-        (SEALED, self.sealed_len() - SEALED)
+        (SEALED, VARIABLE - SEALED + self.variable_len())
     }
 
     pub(super) const CHECKSUM: usize = HEADER;
 }
 
 /// The checksum of a record's sealed bytes, tied to its address and LENGTH word.
-pub(super) fn checksum(seed: u64, address: Address, length_word: u64, sealed: &[u8]) -> u64 {
+pub(crate) fn checksum(seed: u64, address: Address, length_word: u64, sealed: &[u8]) -> u64 {
     xxh3_64_with_seed(sealed, seed ^ address.0.rotate_left(16) ^ length_word.rotate_left(40))
 }
 

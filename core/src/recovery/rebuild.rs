@@ -8,7 +8,6 @@ use crate::key::Place;
 use crate::log::Log;
 use crate::log::address::SegmentNumber;
 use crate::log::record::Record;
-use crate::os::Medium;
 
 /// Words for so many records: at most half full, and never fewer than the first generation has.
 pub(crate) fn words_for(records: u64, first_generation: u64) -> u64 {
@@ -17,7 +16,6 @@ pub(crate) fn words_for(records: u64, first_generation: u64) -> u64 {
 
 /// Fills the generation: one word a key, the highest version of each.
 pub(crate) fn rebuild(
-    medium: &dyn Medium,
     log: &Log,
     segments: &[SegmentNumber],
     generation: &Generation,
@@ -25,11 +23,11 @@ pub(crate) fn rebuild(
 ) -> Result<Recovery> {
     let words = generation.words();
     let mut keys = 0;
-    let mut found = scan(medium, log, segments, |record| {
+    let mut found = scan(log, segments, |record| {
         let place = place_of(&record, hash)?;
         let word = Word::new(place.tag(), record.address);
         let probed = table::probe(words, place, |word| {
-            let other = log.read(medium, word.address())?;
+            let other = log.read(word.address())?;
             Ok::<_, Error>((other.identity() == record.identity()).then_some(other))
         })?;
         match probed {

@@ -18,34 +18,32 @@ pub(crate) fn segments(medium: &dyn Medium) -> Result<Vec<SegmentNumber>> {
 }
 
 /// Counts what is there.
-pub(crate) fn survey(medium: &dyn Medium, log: &Log, segments: &[SegmentNumber]) -> Result<Recovery> {
-    scan(medium, log, segments, |_| Ok(()))
+pub(crate) fn survey(log: &Log, segments: &[SegmentNumber]) -> Result<Recovery> {
+    scan(log, segments, |_| Ok(()))
 }
 
 /// Hands every committed record to `each`.
 pub(super) fn scan<'l>(
-    medium: &dyn Medium,
     log: &'l Log,
     segments: &[SegmentNumber],
     mut each: impl FnMut(Record<'l>) -> Result<()>,
 ) -> Result<Recovery> {
     let mut found = Recovery::default();
     for &number in segments {
-        scan_segment(medium, log, number, &mut found, &mut each)?;
+        scan_segment(log, number, &mut found, &mut each)?;
         found.segments += 1;
     }
     Ok(found)
 }
 
 fn scan_segment<'l>(
-    medium: &dyn Medium,
     log: &'l Log,
     number: SegmentNumber,
     found: &mut Recovery,
     each: &mut impl FnMut(Record<'l>) -> Result<()>,
 ) -> Result<()> {
     let geometry = log.geometry();
-    let segment = log.segment(medium, number)?;
+    let segment = log.segment(number)?;
     let mut offset = SEGMENT_HEADER;
     while offset < geometry.segment_bytes() {
         offset = match segment.step(log.seed(), geometry.address(number, offset), offset) {

@@ -1,0 +1,161 @@
+//! Verbs in any order, beside a few lines that say what each key must answer.
+
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::{Claim, ErrorKind, Fence, OnCrash, Outcome, Peek, Request, Resolution, Response, Store};
+
+const KEYS: [&str; 3] = ["a", "b", "c"];
+
+/// How a key ended, as far as it is known from outside.
+struct Ended {
+    body: Vec<u8>,
+    expires_ms: u64,
+}
+
+#[derive(Default)]
+struct Key {
+    ended: Option<Ended>,
+    fence: u64,
+}
+
+struct Story {
+    store: Store,
+    clock: Clock,
+    now_ms: u64,
+    keys: [Key; KEYS.len()],
+    claims: Vec<(usize, Claim)>,
+}
+
+/// Each two bytes are a verb and what it is about.
+pub fn verbs(data: &[u8]) {
+    let clock = Clock::manual(Duration::from_secs(1_800_000_000));
+    let options = Store::builder().clock(clock.clone()).segment(1 << 20).first_generation(1024);
+    let Ok(store) = options.response_limit(200).ttl(Duration::from_secs(40)).open() else { return };
+    let keys = std::array::from_fn(|_| Key::default());
+    let mut story = Story { store, clock, now_ms: 1_800_000_000_000, keys, claims: Vec::new() };
+    for step in data.chunks_exact(2).take(500) {
+        story.step(step[0], step[1]);
+    }
+}
+
+impl Story {
+    fn step(&mut self, verb: u8, about: u8) {
+        let key = usize::from(about) % KEYS.len();
+        match verb % 10 {
+            0..=2 => self.begin(key, about),
+            3 => self.peek(key),
+            4 => self.advance(about),
+            5 => self.resolve(key, about),
+            _ if self.claims.is_empty() => {}
+            verb => {
+                let at = usize::from(about) % self.claims.len();
+                self.change(verb, at, about);
+            }
+        }
+        assert!(self.claims.len() <= 64 || self.claims.drain(..32).count() == 32);
+    }
+
+    fn live(&self, key: usize) -> Option<&Ended> {
+        self.keys[key].ended.as_ref().filter(|ended| self.now_ms < ended.expires_ms)
+    }
+
+    fn begin(&mut self, key: usize, about: u8) {
+        let payload = if about & 0x80 == 0 { "one" } else { "other" };
+        let on_crash = if about & 0x40 == 0 { OnCrash::Rerun } else { OnCrash::InDoubt };
+        let request = Request::new("scope", KEYS[key]).payload(payload).on_crash(on_crash);
+        match self.store.begin(request) {
+            Ok(Outcome::Started(claim)) => {
+                assert!(self.live(key).is_none(), "granted although it has ended");
+                assert!(claim.fence().get() > self.keys[key].fence, "a fence that does not grow");
+                self.keys[key].fence = claim.fence().get();
+                self.keys[key].ended = None;
+                self.claims.push((key, claim));
+            }
+            Ok(Outcome::Replay(it)) => self.same(key, it.body()),
+            Ok(Outcome::Omitted(_)) => assert!(self.live(key).is_some_and(|ended| ended.body.len() > 200)),
+            Ok(Outcome::InProgress(_) | Outcome::InDoubt(_)) => assert!(self.live(key).is_none()),
+            Ok(Outcome::Mismatch(_)) => assert!(self.keys[key].fence > 0),
+            Err(e) => assert_eq!(e.kind(), ErrorKind::StoreFull, "{e}"),
+        }
+    }
+
+    fn same(&self, key: usize, body: &[u8]) {
+        assert!(self.live(key).is_some_and(|ended| ended.body == body), "a replay of what was not recorded");
+    }
+
+    fn peek(&self, key: usize) {
+        match self.store.peek("scope", KEYS[key]) {
+            Ok(Some(Peek::Replay(it))) => self.same(key, it.body()),
+            Ok(Some(Peek::Omitted(_))) => assert!(self.live(key).is_some()),
+            Ok(_) => assert!(self.live(key).is_none(), "an end that is not seen"),
+            Err(e) => assert_eq!(e.kind(), ErrorKind::StoreFull, "{e}"),
+        }
+    }
+
+    fn advance(&mut self, about: u8) {
+        let ms =
+            [1, 9_999, 10_000, 29_999, 30_000, 40_000, 3_600_000, 31 * 86_400_000][usize::from(about) % 8];
+        self.clock.advance(Duration::from_millis(ms));
+        self.now_ms += ms;
+    }
+
+    fn body(about: u8) -> Vec<u8> {
+        vec![about; usize::from(about)]
+    }
+
+    fn end(&mut self, key: usize, about: u8) {
+        self.keys[key].ended = Some(Ended { body: Self::body(about), expires_ms: self.now_ms + 40_000 });
+    }
+
+    fn resolve(&mut self, key: usize, about: u8) {
+        let body = Self::body(about);
+        let fence = Fence::from_u64(self.keys[key].fence);
+        let resolution = match about >> 6 {
+            0 => Resolution::Release,
+            1 => Resolution::Failed(Response::new(&body)),
+            _ => Resolution::Completed(Response::new(&body)),
+        };
+        if self.store.resolve("scope", KEYS[key], fence, resolution).is_ok() {
+            assert!(self.live(key).is_none(), "resolved although it had ended");
+            if about >> 6 != 0 {
+                self.end(key, about);
+            }
+        }
+    }
+
+    fn change(&mut self, verb: u8, at: usize, about: u8) {
+        let (key, claim) = (self.claims[at].0, &self.claims[at].1);
+        let current = claim.fence().get() == self.keys[key].fence;
+        let done = match verb {
+            6 => {
+                let body = Self::body(about);
+                let fresh = self.live(key).is_none();
+                let response = Response::new(&body);
+                let done = if about & 1 == 0 { claim.complete(response) } else { claim.fail(response) };
+                if done.is_ok() && self.keys[key].ended.is_none() {
+                    self.end(key, about);
+                } else if let (Ok(()), true) = (&done, fresh) {
+                    assert!(current, "an old claim ended a key");
+                }
+                if let Some(winner) = done.as_ref().err().and_then(crate::Error::winner) {
+                    self.same(key, winner.body());
+                }
+                done
+            }
+            7 => claim.heartbeat(Duration::from_millis(10 + u64::from(about) * 1000)),
+            8 => claim.begin_effect(),
+            _ => {
+                let (_, claim) = self.claims.swap_remove(at);
+                let released = if about & 1 == 0 { claim.release() } else { claim.release_without_effect() };
+                released.map(drop)
+            }
+        };
+        if let Err(e) = done {
+            let ended_before = verb == 8 && e.kind() == ErrorKind::Conflict;
+            assert!(ended_before || matches!(e.kind(), ErrorKind::LeaseLost | ErrorKind::StoreFull), "{e}");
+        } else {
+            assert!(current, "a verb of an old claim was carried out");
+        }
+    }
+}
