@@ -179,7 +179,11 @@ impl Claim {
 
     fn give_back(&self, nothing_happened: bool) -> Result<Released> {
         if self.ended.swap(ENDED, Ordering::AcqRel) == ENDED {
-            return Err(Error::lease_lost(None));
+            // Told before, or completed: whoever won is told again.
+            return Err(match self.successor()? {
+                Successor::OwnEnd => Error::lease_lost(None),
+                Successor::Other(winner) => self.lost(winner),
+            });
         }
         let record = self.handle.engine.read(self.word)?;
         let released = loop {

@@ -83,14 +83,15 @@ impl<'a> Ending<'a> {
         now_ms: u64,
     ) -> Result<bool> {
         let draft = self.draft(&over.record, holder, now_ms)?;
-        let appended = match engine.append(&draft, now_ms, None) {
+        let appended = match engine.append(&draft, now_ms) {
             Err(e) if e.kind() == ErrorKind::StoreFull && draft.body.len() + draft.meta.len() > 0 => {
                 let omitted = Some(OmittedReason::StoreFull);
-                engine.append(&Draft { body: &[], meta: &[], omitted, ..draft }, now_ms, None)
+                engine.append(&Draft { body: &[], meta: &[], omitted, ..draft }, now_ms)
             }
             other => other,
         };
-        let (appended, word) = appended?;
+        let appended = appended?;
+        let word = Word::new(draft.place.tag(), appended.address);
         kill_point!(self.steps.appended);
         let from = if planted!("fence.ignored") { engine.load(over.slot) } else { over.word };
         if !engine.swap(over.slot, from, word) {

@@ -18,8 +18,8 @@ pub use story::verbs;
 /// The seed of the checksums of these stores; the secret is theirs alone.
 const SEED: u64 = 0x5EED;
 
-/// Takes the bytes as the first chunk of a segment, behind its header, and walks them as recovery does. With the
-/// first byte odd their checksums are made right, so that what is inside is believed.
+/// Takes the bytes as the first chunk of a segment, behind its header, and walks them as recovery does. With
+/// the first byte odd their checksums are made right, so that what is inside is believed.
 pub fn record(data: &[u8]) {
     let Some((&first, data)) = data.split_first() else { return };
     let geometry = Geometry::new(2 * CHUNK as u64);
@@ -69,8 +69,8 @@ fn read(record: &Record<'_>) {
     assert_eq!((replay.body(), replay.meta()), (record.body(), record.meta()));
 }
 
-/// Makes the checksum right of everything that could be a record, as only a store with its secret can. The numbers are
-/// those of the layout in `log/record.rs`.
+/// Makes the checksum right of everything that could be a record, as only a store with its secret can. The
+/// numbers are those of the layout in `log/record.rs`.
 fn reseal_records(bytes: &mut [u8], geometry: Geometry, number: SegmentNumber) {
     let mut offset = SEGMENT_HEADER;
     while offset + 88 <= bytes.len() {

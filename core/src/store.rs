@@ -9,13 +9,12 @@ use crate::claim::Claim;
 use crate::ending::{Ending, Over, RESOLVE};
 use crate::engine::{self, Engine, VERSION_SHIFT, next_version};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fault::kill_point;
+use crate::fault::{kill_point, planted};
 use crate::index::{Probe, Slot, Word};
 use crate::key::fingerprint::{self, Fingerprint};
 use crate::key::{Identity, Place};
-use crate::log::append::Reserved;
-use crate::log::lifetime::Lifetime;
-use crate::log::record::{self, Draft, Holder, Kind, Record};
+use crate::log::append::Appended;
+use crate::log::record::{Draft, Header, Holder, Kind, Record};
 use crate::options::{Builder, Defaults, Plan, limits};
 use crate::outcome::{
     Fence, InDoubt, InProgress, Mismatch, Omitted, Outcome, Peek, Replay, StartReason, TerminalState,
@@ -53,12 +52,10 @@ struct Asked<'a> {
     on_crash: OnCrash,
 }
 
-/// What a grant stands on: the slot, the word it expects there, and the record behind that word.
-struct Grant<'r> {
-    slot: Slot,
-    from: Word,
-    seen: Option<(Record<'r>, Standing)>,
-    now_ms: u64,
+/// The record that a claim is to replace, and why it may.
+struct Seen<'r> {
+    record: &'r Record<'r>,
+    reason: StartReason,
 }
 
 impl Store {
@@ -111,14 +108,21 @@ impl Store {
         let lease = request.lease.map(|lease| limits::LEASE.check_duration(lease)).transpose()?;
         let lease_ms = lease.unwrap_or(self.0.defaults.lease_ms);
         let place = engine.place(&identity);
-        // While the index line is on its way: the hash of the payload, the clock, a place for the claim.
+        // While the index line is on its way: the hash of the payload, the clock, and (most keys are new) the
+        // claim.
         let asked =
             Asked { identity, place, bound_to: request.bound_to(), lease_ms, on_crash: request.on_crash };
         loop {
             let now_ms = engine.now_ms()?;
-            let reserved = engine.reserve_at_hand(asked.length_word(), asked.lifetime());
-            let grant = match engine.find(place, &identity)? {
-                Probe::Found(slot, from, record) => {
+            let draft = self.draft(&asked, None, now_ms);
+            let early = engine.append_at_hand(&draft, now_ms);
+            let claim = match engine.find(place, &identity)? {
+                Probe::Vacant(slot) => {
+                    let appended = early.map_or_else(|| engine.append(&draft, now_ms), Ok)?;
+                    self.grant(&draft, appended, slot, Word::EMPTY, StartReason::Fresh)
+                }
+                Probe::Found(slot, word, record) => {
+                    drop(early);
                     help(&record)?;
                     let judged = Judged::new(&record, now_ms)?;
                     if let Some(outcome) = answer(&record, judged.standing, asked.bound_to.as_ref(), now_ms) {
@@ -128,45 +132,49 @@ impl Store {
                         continue;
                     }
                     kill_point!("begin.taken");
-                    Grant { slot, from, seen: Some((record, judged.standing)), now_ms }
+                    let seen = Seen { record: &record, reason: reason_after(judged.standing) };
+                    let draft = self.draft(&asked, Some(&seen), now_ms);
+                    let appended = engine.append(&draft, now_ms)?;
+                    self.grant(&draft, appended, slot, word, seen.reason)
                 }
-                Probe::Vacant(slot) => Grant { slot, from: Word::EMPTY, seen: None, now_ms },
                 Probe::Frozen | Probe::Full => return Err(self.index_full()),
             };
-            if let Some(claim) = self.grant(&asked, &grant, reserved)? {
+            if let Some(claim) = claim {
                 return Ok(Outcome::Started(claim));
             }
         }
     }
 
-    /// Appends a claim and swaps it in; `None` if somebody else was first, and then the record counts for
-    /// nothing.
+    /// Swaps an appended claim in; `None` if somebody else was first, and then the record is taken back.
     fn grant(
         &self,
-        asked: &Asked<'_>,
-        grant: &Grant<'_>,
-        reserved: Option<Reserved<'_>>,
-    ) -> Result<Option<Claim>> {
-        let engine = &*self.0.engine;
-        let draft = self.draft(asked, grant);
-        let (appended, word) = engine.append(&draft, grant.now_ms, reserved)?;
+        draft: &Draft<'_>,
+        appended: Appended<'_>,
+        slot: Slot,
+        from: Word,
+        reason: StartReason,
+    ) -> Option<Claim> {
+        let word = Word::new(draft.place.tag(), appended.address);
         #[cfg(feature = "kill-points")]
-        let word = crate::fault::reused(asked.place.0, word);
+        let word = crate::fault::reused(draft.place.0, word);
         kill_point!("begin.appended");
-        if !engine.swap(grant.slot, grant.from, word) {
-            return Ok(None);
+        if !self.0.engine.swap(slot, from, word) {
+            if planted!("record.reused") {
+                std::mem::forget(appended);
+            }
+            return None;
         }
         kill_point!("begin.swapped");
         appended.commit();
         kill_point!("begin.committed");
-        let (reason, attempt) = grant.reason();
-        Ok(Some(Claim::new(self.0.clone(), grant.slot, word, Fence(draft.fence), attempt, reason)))
+        Some(Claim::new(self.0.clone(), slot, word, Fence(draft.fence), draft.attempt, reason))
     }
 
-    fn draft<'d>(&self, asked: &'d Asked<'_>, grant: &Grant<'_>) -> Draft<'d> {
-        let seen = grant.seen.as_ref().map(|(record, _)| record);
-        let version = next_version(seen.map_or(0, |record| record.header.version), grant.now_ms);
-        let deadline_ms = grant.now_ms + asked.lease_ms;
+    /// The claim on a key, over the record that was seen of it.
+    fn draft<'d>(&self, asked: &'d Asked<'_>, seen: Option<&Seen<'_>>, now_ms: u64) -> Draft<'d> {
+        let header = seen.map(|seen| seen.record.header);
+        let version = next_version(header.map_or(0, |header| header.version), now_ms);
+        let deadline_ms = now_ms + asked.lease_ms;
         Draft {
             kind: Kind::Claim,
             identity: asked.identity,
@@ -174,11 +182,11 @@ impl Store {
             version,
             fence: version,
             expiry_ms: self.0.defaults.in_doubt_ttl_ms,
-            keep_ms: seen.map_or(0, |record| record.header.keep_ms()).max(deadline_ms + CLAIM_GRACE_MS),
+            keep_ms: header.map_or(0, Header::keep_ms).max(deadline_ms + CLAIM_GRACE_MS),
             deadline_ms,
-            attempt: grant.reason().1,
+            attempt: seen.map_or(1, Seen::next_attempt),
             holder: self.0.engine.holder(),
-            previous: seen.map(|record| record.address),
+            previous: seen.map(|seen| seen.record.address),
             fingerprint: asked.bound_to.as_ref().map(|bytes| &bytes[..]),
             rule: FINGERPRINT_RULE,
             in_doubt_on_crash: asked.on_crash == OnCrash::InDoubt,
@@ -262,30 +270,23 @@ impl Store {
     }
 }
 
-impl Asked<'_> {
-    /// The LENGTH word of its claim.
-    fn length_word(&self) -> u64 {
-        record::length_word_of_claim(&self.identity, self.bound_to.is_some())
-    }
-
-    /// The lifetime class of its claim, unless that must outlive something longer.
-    fn lifetime(&self) -> Lifetime {
-        Lifetime::of(self.lease_ms + CLAIM_GRACE_MS)
+impl Seen<'_> {
+    fn next_attempt(&self) -> u16 {
+        match self.reason {
+            StartReason::Fresh => 1,
+            StartReason::AfterRelease | StartReason::Takeover => {
+                self.record.header.attempt().saturating_add(1)
+            }
+        }
     }
 }
 
-impl Grant<'_> {
-    /// Why it may be granted, and which run it is.
-    fn reason(&self) -> (StartReason, u16) {
-        match &self.seen {
-            Some((record, Standing::Released)) => {
-                (StartReason::AfterRelease, record.header.attempt().saturating_add(1))
-            }
-            Some((record, Standing::Orphaned)) => {
-                (StartReason::Takeover, record.header.attempt().saturating_add(1))
-            }
-            _ => (StartReason::Fresh, 1),
-        }
+/// Why a begin may be granted over a record that answers nothing.
+fn reason_after(standing: Standing) -> StartReason {
+    match standing {
+        Standing::Released => StartReason::AfterRelease,
+        Standing::Orphaned => StartReason::Takeover,
+        _ => StartReason::Fresh,
     }
 }
 

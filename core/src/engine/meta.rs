@@ -131,7 +131,8 @@ impl Meta {
     /// No version above this was issued, in milliseconds.
     pub(crate) fn high_water_ms(&self) -> Result<u64> {
         let mark = self.word(HIGH_WATER)?.load(Ordering::Acquire);
-        // A mark that was believed with a flipped bit could put the clock years ahead, and every key would have expired.
+        // A mark that was believed with a flipped bit could put the clock years ahead, and every key would
+        // have expired.
         if mark != 0 && mark != sealed_mark(mark >> MARK_SHIFT) {
             return Err(Error::corrupt(
                 "the high-water mark in \"meta\" is damaged; restore the store from a backup",

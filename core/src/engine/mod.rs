@@ -11,7 +11,7 @@ use crate::fault::planted;
 use crate::index::{Generation, Probe, Slot, Word, table};
 use crate::key::{Identity, Place};
 use crate::log::Log;
-use crate::log::append::{Appended, Appender, Reserved};
+use crate::log::append::{Appended, Appender};
 use crate::log::lifetime::Lifetime;
 use crate::log::record::{Draft, Holder, Record};
 use crate::recovery::Recovery;
@@ -78,29 +78,16 @@ impl Engine {
         table::load(self.generation.words(), slot)
     }
 
-    /// Reserves a place for a record where this thread has one at hand.
+    /// Appends a record that nobody knows of yet.
     #[inline]
-    pub(crate) fn reserve_at_hand(&self, length_word: u64, lifetime: Lifetime) -> Option<Reserved<'_>> {
-        self.appender.reserve_at_hand(&self.log, length_word, lifetime)
+    pub(crate) fn append(&self, draft: &Draft<'_>, now_ms: u64) -> Result<Appended<'_>> {
+        self.appender.append(&self.log, draft, lifetime_of(draft, now_ms))
     }
 
-    /// Appends a record that nobody knows of yet, and makes its word; at the reserved place if it fits there.
+    /// As [`append`](Self::append), if that needs no more than this thread has at hand.
     #[inline]
-    pub(crate) fn append<'a>(
-        &'a self,
-        draft: &Draft<'_>,
-        now_ms: u64,
-        reserved: Option<Reserved<'a>>,
-    ) -> Result<(Appended<'a>, Word)> {
-        let lifetime = Lifetime::of(draft.keep_ms.saturating_sub(now_ms));
-        let length_word = draft.length_word();
-        let reserved = match reserved.filter(|reserved| reserved.suits(length_word, lifetime)) {
-            Some(reserved) => reserved,
-            None => self.appender.reserve(&self.log, length_word, lifetime)?,
-        };
-        let appended = reserved.fill(draft)?;
-        let word = Word::new(draft.place.tag(), appended.address);
-        Ok((appended, word))
+    pub(crate) fn append_at_hand(&self, draft: &Draft<'_>, now_ms: u64) -> Option<Appended<'_>> {
+        self.appender.append_at_hand(&self.log, draft, lifetime_of(draft, now_ms))
     }
 
     /// The one step that decides.
@@ -127,6 +114,11 @@ impl Engine {
     pub(crate) fn recovery(&self) -> Option<&Recovery> {
         self.recovery.as_ref()
     }
+}
+
+/// Records lie with those that must be kept as long.
+fn lifetime_of(draft: &Draft<'_>, now_ms: u64) -> Lifetime {
+    Lifetime::of(draft.keep_ms.saturating_sub(now_ms))
 }
 
 /// The version of a record that follows `seen` (0: nothing) at this time.

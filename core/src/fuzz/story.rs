@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use crate::clock::Clock;
 use crate::{Claim, ErrorKind, Fence, OnCrash, Outcome, Peek, Request, Resolution, Response, Store};
 
@@ -22,21 +24,42 @@ struct Key {
 struct Story {
     store: Store,
     clock: Clock,
+    scope: String,
     now_ms: u64,
     keys: [Key; KEYS.len()],
     claims: Vec<(usize, Claim)>,
 }
 
+/// A store in which this many stories take place, each in a scope of its own: to make one takes longer than a
+/// story.
+const STORIES: u64 = 500;
+
+/// And until when: deadlines have 45 bits.
+const LAST_MS: u64 = 1 << 44;
+const FIRST_MS: u64 = 1_800_000_000_000;
+
+/// The store, its clock, what that says, and the stories told.
+static STAGE: Mutex<Option<(Store, Clock, u64, u64)>> = Mutex::new(None);
+
 /// Each two bytes are a verb and what it is about.
 pub fn verbs(data: &[u8]) {
-    let clock = Clock::manual(Duration::from_secs(1_800_000_000));
-    let options = Store::builder().clock(clock.clone()).segment(1 << 20).first_generation(1024);
-    let Ok(store) = options.response_limit(200).ttl(Duration::from_secs(40)).open() else { return };
+    let mut stage = STAGE.lock();
+    let (store, clock, now_ms, told) = match stage.take() {
+        Some(stage) if stage.2 < LAST_MS && stage.3 < STORIES => stage,
+        _ => {
+            let clock = Clock::manual(Duration::from_millis(FIRST_MS));
+            let options = Store::builder().clock(clock.clone()).segment(1 << 20).first_generation(1 << 12);
+            let options = options.response_limit(200).ttl(Duration::from_secs(40));
+            let Ok(store) = options.open() else { return };
+            (store, clock, FIRST_MS, 0)
+        }
+    };
     let keys = std::array::from_fn(|_| Key::default());
-    let mut story = Story { store, clock, now_ms: 1_800_000_000_000, keys, claims: Vec::new() };
+    let mut story = Story { store, clock, scope: told.to_string(), now_ms, keys, claims: Vec::new() };
     for step in data.chunks_exact(2).take(500) {
         story.step(step[0], step[1]);
     }
+    *stage = Some((story.store, story.clock, story.now_ms, told + 1));
 }
 
 impl Story {
@@ -63,7 +86,7 @@ impl Story {
     fn begin(&mut self, key: usize, about: u8) {
         let payload = if about & 0x80 == 0 { "one" } else { "other" };
         let on_crash = if about & 0x40 == 0 { OnCrash::Rerun } else { OnCrash::InDoubt };
-        let request = Request::new("scope", KEYS[key]).payload(payload).on_crash(on_crash);
+        let request = Request::new(&self.scope, KEYS[key]).payload(payload).on_crash(on_crash);
         match self.store.begin(request) {
             Ok(Outcome::Started(claim)) => {
                 assert!(self.live(key).is_none(), "granted although it has ended");
@@ -85,7 +108,7 @@ impl Story {
     }
 
     fn peek(&self, key: usize) {
-        match self.store.peek("scope", KEYS[key]) {
+        match self.store.peek(&self.scope, KEYS[key]) {
             Ok(Some(Peek::Replay(it))) => self.same(key, it.body()),
             Ok(Some(Peek::Omitted(_))) => assert!(self.live(key).is_some()),
             Ok(_) => assert!(self.live(key).is_none(), "an end that is not seen"),
@@ -116,7 +139,7 @@ impl Story {
             1 => Resolution::Failed(Response::new(&body)),
             _ => Resolution::Completed(Response::new(&body)),
         };
-        if self.store.resolve("scope", KEYS[key], fence, resolution).is_ok() {
+        if self.store.resolve(&self.scope, KEYS[key], fence, resolution).is_ok() {
             assert!(self.live(key).is_none(), "resolved although it had ended");
             if about >> 6 != 0 {
                 self.end(key, about);

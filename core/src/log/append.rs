@@ -1,5 +1,4 @@
-//! Appending. A chunk taken from a tail is one appender's, and what it appends there disturbs nobody: first a place is
-//! reserved, then filled.
+//! Appending. A chunk taken from a tail is one appender's, and what it appends there disturbs nobody.
 
 use crossbeam_utils::CachePadded;
 
@@ -15,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::fault::{kill_point, planted};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Where a thread's next record of each class goes: an address inside its chunk, 0 for none. A thread takes the
-/// cursor out while it appends, so two threads that share an entry never share a chunk.
+/// Where a thread's next record of each class goes: an address inside its chunk, 0 for none. A thread takes
+/// the cursor out while it appends, so two threads that share an entry never share a chunk.
 type Cursors = CachePadded<[AtomicU64; Lifetime::CLASSES]>;
 
 const CURSORS: usize = 64;
@@ -28,27 +27,21 @@ pub(crate) struct Appender {
     cursors: Box<[Cursors]>,
 }
 
-/// A place for one record of a known length: its LENGTH word is set, nothing else. Dropped unfilled, it
-/// is given back as it was.
-pub(crate) struct Reserved<'a> {
-    segment: &'a Segment,
-    cursor: &'a AtomicU64,
-    seed: u64,
-    at: Address,
-    offset: usize,
-    length_word: u64,
-    /// What the cursor holds afterwards, if this record is filled; and if it is not.
-    filled: Address,
-    unfilled: Address,
-    lifetime: Lifetime,
-    done: bool,
-}
-
-/// A record that was appended and that nobody can know of yet.
+/// A record that was appended and that nobody can know of yet. Dropped without [`commit`](Appended::commit),
+/// it is taken back and leaves its chunk as it was: only an appender that died leaves a record that counts
+/// for nothing.
 pub(crate) struct Appended<'a> {
-    pub(crate) address: Address,
-    kind: Kind,
+    segment: &'a Segment,
     control: &'a AtomicU64,
+    cursor: &'a AtomicU64,
+    pub(crate) address: Address,
+    offset: usize,
+    len: usize,
+    kind: Kind,
+    /// What the cursor holds afterwards, with this record and without it.
+    with: Address,
+    without: Address,
+    is_committed: bool,
 }
 
 impl Appender {
@@ -57,65 +50,65 @@ impl Appender {
         Self { tails: Tails::new(log, page), cursors: cursors.collect() }
     }
 
-    /// Reserves a place where this thread's chunk has one at hand.
+    /// Appends where this thread's chunk has room at hand; never waits and never makes a segment.
     #[inline]
-    pub(crate) fn reserve_at_hand<'a>(
+    pub(crate) fn append_at_hand<'a>(
         &'a self,
         log: &'a Log,
-        length_word: u64,
+        draft: &Draft<'_>,
         lifetime: Lifetime,
-    ) -> Option<Reserved<'a>> {
-        let cursor = &self.cursors[thread_number() % CURSORS][lifetime.index()];
+    ) -> Option<Appended<'a>> {
+        let cursor = self.cursor(lifetime);
         // Acquire meets the Release of whoever put it back: a chunk is seen as that thread left it.
         let own = Address(cursor.swap(0, Ordering::Acquire));
-        let reserved = (left_in_chunk(log, own) >= length_of(length_word))
-            .then(|| Reserved::new(log, cursor, length_word, own, own, lifetime))
-            .and_then(|reserved| reserved.ok().flatten());
-        if reserved.is_none() {
+        let appended = (left_in_chunk(log, own) >= draft.len())
+            .then(|| write(log, cursor, draft, own, own))
+            .and_then(|appended| appended.ok().flatten());
+        if appended.is_none() {
             cursor.store(own.0, Ordering::Release);
         }
-        reserved
+        appended
     }
 
-    /// Reserves a place, in a fresh chunk if need be.
-    pub(crate) fn reserve<'a>(
+    /// Appends, in a fresh chunk if need be.
+    pub(crate) fn append<'a>(
         &'a self,
         log: &'a Log,
-        length_word: u64,
+        draft: &Draft<'_>,
         lifetime: Lifetime,
-    ) -> Result<Reserved<'a>> {
-        let cursor = &self.cursors[thread_number() % CURSORS][lifetime.index()];
+    ) -> Result<Appended<'a>> {
+        let cursor = self.cursor(lifetime);
         let mut own = Address(cursor.swap(0, Ordering::Acquire));
-        let reserved = self.reserve_with(log, cursor, &mut own, length_word, lifetime);
-        if reserved.is_err() {
+        let appended = self.append_with(log, cursor, &mut own, draft, lifetime);
+        if appended.is_err() {
             cursor.store(own.0, Ordering::Release); // a full disk must not lose the rest of a chunk
         }
-        reserved
+        appended
     }
 
-    fn reserve_with<'a>(
+    fn append_with<'a>(
         &'a self,
         log: &'a Log,
         cursor: &'a AtomicU64,
         own: &mut Address,
-        length_word: u64,
+        draft: &Draft<'_>,
         lifetime: Lifetime,
-    ) -> Result<Reserved<'a>> {
-        let len = length_of(length_word);
+    ) -> Result<Appended<'a>> {
         loop {
-            let fits = left_in_chunk(log, *own) >= len;
-            let at = if fits { *own } else { self.tails.take_chunks(log, lifetime, len)? };
-            if let Some(reserved) = Reserved::new(log, cursor, length_word, at, *own, lifetime)? {
-                return Ok(reserved);
+            let fits = left_in_chunk(log, *own) >= draft.len();
+            let at = if fits { *own } else { self.tails.take_chunks(log, lifetime, draft.len())? };
+            if let Some(appended) = write(log, cursor, draft, at, *own)? {
+                return Ok(appended);
             }
             // Another appender is in this chunk: a forked child with its parent's cursor.
             *own = Address(0);
         }
     }
-}
 
-fn length_of(length_word: u64) -> usize {
-    ((length_word & u64::from(u32::MAX)) * UNIT) as usize
+    #[inline]
+    fn cursor(&self, lifetime: Lifetime) -> &AtomicU64 {
+        &self.cursors[thread_number() % CURSORS][lifetime.index()]
+    }
 }
 
 /// Bytes left behind a cursor. A cursor at the very end of its chunk looks like the start of the next one,
@@ -125,86 +118,68 @@ fn left_in_chunk(log: &Log, at: Address) -> usize {
     if offset.is_multiple_of(CHUNK) { 0 } else { CHUNK - offset % CHUNK }
 }
 
-impl<'a> Reserved<'a> {
-    /// Sets the LENGTH word at `at`; `None` if somebody else's is there. `own` is the thread's place before.
-    fn new(
-        log: &'a Log,
-        cursor: &'a AtomicU64,
-        length_word: u64,
-        at: Address,
-        own: Address,
-        lifetime: Lifetime,
-    ) -> Result<Option<Self>> {
-        let segment = log.segment(log.geometry().segment(at))?;
-        let offset = log.geometry().offset(at);
-        let word = segment.mapping.word(offset + LENGTH_WORD).ok_or_else(outside)?;
-        // The swap orders the length before every byte of the body: who dies now leaves a record of known length.
-        if word.compare_exchange(0, length_word, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            return Ok(None);
-        }
-        kill_point!("append.length");
-        let len = length_of(length_word);
-        let next = Address(at.0 + len as u64 / UNIT);
-        // The roomier of the two is kept: a large record does not end a chunk.
-        let filled = if at == own || left_in_chunk(log, next) > left_in_chunk(log, own) { next } else { own };
-        let unfilled = if left_in_chunk(log, at) > left_in_chunk(log, own) { at } else { own };
-        let seed = log.seed();
-        Ok(Some(Self {
-            segment,
-            cursor,
-            seed,
-            at,
-            offset,
-            length_word,
-            filled,
-            unfilled,
-            lifetime,
-            done: false,
-        }))
+/// Writes a record whole at `at`; `None` if a record is there. `own` is where the thread would have gone on.
+fn write<'a>(
+    log: &'a Log,
+    cursor: &'a AtomicU64,
+    draft: &Draft<'_>,
+    at: Address,
+    own: Address,
+) -> Result<Option<Appended<'a>>> {
+    let segment = log.segment(log.geometry().segment(at))?;
+    let (mapping, offset) = (&segment.mapping, log.geometry().offset(at));
+    let (length_word, len) = (draft.length_word(), draft.len());
+    let words = mapping.words(offset, 2).ok_or_else(outside)?;
+    let (length, control) = (&words[LENGTH_WORD / 8], &words[CONTROL_WORD / 8]);
+    // The swap orders the length before every byte of the body: who dies now leaves a record of known length.
+    if length.compare_exchange(0, length_word, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        return Ok(None);
     }
+    kill_point!("append.length");
+    control.store(draft.control_word(), Ordering::Relaxed);
+    draft.pieces(|piece, bytes| mapping.write(offset + piece, bytes)).ok_or_else(outside)?;
+    kill_point!("append.body");
+    let (start, sealed_len) = draft.sealed_range();
+    let sealed = mapping.bytes(offset + start, sealed_len).ok_or_else(outside)?;
+    let sum = checksum(log.seed(), at, length_word, sealed);
+    mapping.write(offset + Draft::CHECKSUM, &sum.to_le_bytes()).ok_or_else(outside)?;
+    kill_point!("append.checksum");
+    prefetch_next(segment, offset, len);
 
-    /// Whether the place is one for such a record.
-    pub(crate) fn suits(&self, length_word: u64, lifetime: Lifetime) -> bool {
-        self.length_word == length_word && self.lifetime == lifetime
-    }
-
-    /// Writes the record whole. Its length and class must be those that were reserved.
-    pub(crate) fn fill(mut self, draft: &Draft<'_>) -> Result<Appended<'a>> {
-        if draft.length_word() != self.length_word {
-            return Err(Error::corrupt("a record has another length than was reserved for it"));
-        }
-        let (mapping, offset) = (&self.segment.mapping, self.offset);
-        let control = mapping.word(offset + CONTROL_WORD).ok_or_else(outside)?;
-        control.store(draft.control_word(), Ordering::Relaxed);
-        draft.pieces(|piece, bytes| mapping.write(offset + piece, bytes)).ok_or_else(outside)?;
-        kill_point!("append.body");
-        let (start, len) = draft.sealed_range();
-        let sealed = mapping.bytes(offset + start, len).ok_or_else(outside)?;
-        let sum = checksum(self.seed, self.at, self.length_word, sealed);
-        mapping.write(offset + Draft::CHECKSUM, &sum.to_le_bytes()).ok_or_else(outside)?;
-        kill_point!("append.checksum");
-        self.done = true;
-        self.cursor.store(self.filled.0, Ordering::Release);
-        Ok(Appended { address: self.at, kind: draft.kind, control })
-    }
+    let next = Address(at.0 + len as u64 / UNIT);
+    let roomier = |one: Address, other: Address| left_in_chunk(log, one) > left_in_chunk(log, other);
+    // Of two chunks the roomier is kept: a large record does not end a chunk.
+    let with = if at == own || roomier(next, own) { next } else { own };
+    let without = if roomier(at, own) { at } else { own };
+    let (kind, address) = (draft.kind, at);
+    Ok(Some(Appended {
+        segment,
+        control,
+        cursor,
+        address,
+        offset,
+        len,
+        kind,
+        with,
+        without,
+        is_committed: false,
+    }))
 }
 
-impl Drop for Reserved<'_> {
-    fn drop(&mut self) {
-        if self.done {
-            return;
-        }
-        // Nothing behind the LENGTH word was written, so that taking it back leaves the chunk as it was.
-        if let Some(word) = self.segment.mapping.word(self.offset + LENGTH_WORD) {
-            word.store(0, Ordering::Release);
-            self.cursor.store(self.unfilled.0, Ordering::Release);
-        }
+/// Has the lines of the next record on their way, long before it is written.
+#[inline]
+fn prefetch_next(segment: &Segment, offset: usize, len: usize) {
+    const LINES: usize = 8;
+    for line in 0..len.div_ceil(64).min(LINES) {
+        segment.mapping.prefetch_for_write(offset + len + line * 64);
     }
 }
 
 impl Appended<'_> {
     /// Marks it as being in the index; the winner of the swap does this before it tells anybody.
-    pub(crate) fn commit(&self) {
+    pub(crate) fn commit(mut self) {
+        self.is_committed = true;
+        self.cursor.store(self.with.0, Ordering::Release);
         match self.kind {
             _ if planted!("mark.skipped") => {}
             Kind::Claim => {
@@ -212,6 +187,21 @@ impl Appended<'_> {
                 let _ = control::commit_claim(self.control);
             }
             _ => control::commit(self.control),
+        }
+    }
+}
+
+impl Drop for Appended<'_> {
+    fn drop(&mut self) {
+        if self.is_committed {
+            return;
+        }
+        // The length goes last: until then this is a record of known length whose checksum fails.
+        let behind = self.offset + CONTROL_WORD;
+        let cleared = self.segment.mapping.clear(behind, self.len - CONTROL_WORD);
+        if let (Some(()), Some(length)) = (cleared, self.segment.mapping.word(self.offset + LENGTH_WORD)) {
+            length.store(0, Ordering::Release);
+            self.cursor.store(self.without.0, Ordering::Release);
         }
     }
 }

@@ -40,7 +40,8 @@ impl Log {
         }
     }
 
-    /// The record at an address that the index named. Its bytes are checked before anything in them is believed.
+    /// The record at an address that the index named. Its bytes are checked before anything in them is
+    /// believed.
     #[inline]
     pub(crate) fn read(&self, address: Address) -> Result<Record<'_>> {
         let segment = self.segment(self.geometry.segment(address))?;

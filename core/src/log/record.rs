@@ -137,26 +137,19 @@ pub(crate) struct Draft<'a> {
     pub(crate) meta: &'a [u8],
 }
 
-/// The LENGTH word of a record of this kind with so many bytes behind its header.
-pub(crate) fn length_word(kind: Kind, variable: usize) -> u64 {
-    let len = (VARIABLE + variable).next_multiple_of(UNIT as usize);
-    ((kind as u64) << 32) | (len as u64 / UNIT)
-}
-
-/// The LENGTH word of a claim on this identity.
-pub(crate) fn length_word_of_claim(identity: &Identity<'_>, is_bound: bool) -> u64 {
-    let fingerprint = if is_bound { FINGERPRINT } else { 0 };
-    length_word(Kind::Claim, identity.scope.len() + identity.key.len() + fingerprint)
-}
-
 impl Draft<'_> {
     fn variable_len(&self) -> usize {
         let fingerprint = self.fingerprint.map_or(0, |_| FINGERPRINT);
         self.identity.scope.len() + self.identity.key.len() + fingerprint + self.body.len() + self.meta.len()
     }
 
-    pub(crate) fn length_word(&self) -> u64 {
-        length_word(self.kind, self.variable_len())
+    /// Bytes it takes in the log.
+    pub(crate) fn len(&self) -> usize {
+        (VARIABLE + self.variable_len()).next_multiple_of(UNIT as usize)
+    }
+
+    pub(super) fn length_word(&self) -> u64 {
+        ((self.kind as u64) << 32) | (self.len() as u64 / UNIT)
     }
 
     /// The control word it starts with: not committed.

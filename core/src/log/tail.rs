@@ -1,5 +1,5 @@
-//! The tails: where each lifetime class of a store takes its next chunk, shared by all its processes. One word a
-//! class decides, and another one names the segment that was made ready to follow.
+//! The tails: where each lifetime class of a store takes its next chunk, shared by all its processes. One
+//! word a class decides, and another one names the segment that was made ready to follow.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,10 +19,12 @@ use crate::sync::Ordering;
 /// How many segments' names may be found taken before growth gives up: leftovers of crashed growth.
 const NAMES_TRIED: u32 = 1024;
 
-/// Bytes whose pages the helper has ready at a time, and how far ahead of the tail. Few, since pages made ready are
-/// pages that will be written to disk.
+/// Bytes whose pages the helper has ready at a time.
 const WINDOW: usize = 1 << 20;
-const AHEAD: usize = 4 * WINDOW;
+
+/// How far ahead of the tail they are, at most. A segment begins with one window and the distance doubles:
+/// pages made ready are pages that will be written to disk, and a small store should not write large ones.
+const AHEAD: usize = 16 * WINDOW;
 
 /// Jobs that may wait for the helper; more are left to the appenders.
 const WAITING: usize = 64;
@@ -125,7 +127,7 @@ impl Tails {
     fn look_ahead(&self, log: &Log, lifetime: Lifetime, from: Tail, to: Tail) -> Result<()> {
         let mapping = &log.segment(from.segment())?.mapping;
         let (start, end) = (from.chunk() as usize * CHUNK, to.chunk() as usize * CHUNK);
-        let reached = |offset: usize| (offset + AHEAD) / WINDOW;
+        let reached = |offset: usize| (offset + offset.clamp(WINDOW, AHEAD)) / WINDOW;
         let first = if start == 0 { 0 } else { reached(start) };
         for window in first..reached(end).min(mapping.len() / WINDOW) {
             self.ask(Job::Populate(mapping.clone(), window * WINDOW));
@@ -198,8 +200,9 @@ impl Maker {
         Ok(())
     }
 
-    /// The segment that was made ready to follow `current`, if there is one; it is this caller's alone. Numbers only grow, so
-    /// a number that is not above the current one is a leftover of a growth that died.
+    /// The segment that was made ready to follow `current`, if there is one; it is this caller's alone.
+    /// Numbers only grow, so a number that is not above the current one is a leftover of a growth that
+    /// died.
     fn take_ready(&self, lifetime: Lifetime, current: SegmentNumber) -> Result<Option<SegmentNumber>> {
         let word = self.page.ready(lifetime)?;
         let number = word.load(Ordering::Acquire);

@@ -88,6 +88,20 @@ impl Mapping {
         Some(())
     }
 
+    /// Clears bytes that nobody else can know of; `None` past the end, and then nothing is cleared.
+    #[must_use]
+    pub(crate) fn clear(&self, offset: usize, len: usize) -> Option<()> {
+        if offset.checked_add(len)? > self.len() {
+            return None;
+        }
+        // SAFETY: offset is within the mapping, by the test above.
+        let start = unsafe { self.0.as_mut_ptr().add(offset) };
+        // SAFETY: the range is within the mapping and writable; by the discipline above nobody else reads or
+        // writes it now.
+        unsafe { std::ptr::write_bytes(start, 0, len) };
+        Some(())
+    }
+
     /// Asks the processor for the cache line at this offset, ahead of its use. Only speed depends on it.
     #[inline]
     pub(crate) fn prefetch(&self, offset: usize) {
@@ -97,6 +111,17 @@ impl Mapping {
         // SAFETY: offset is within the mapping, by the test above.
         let line = unsafe { self.0.as_ptr().add(offset) };
         prefetch(line);
+    }
+
+    /// As [`prefetch`](Self::prefetch), of a line that will be written.
+    #[inline]
+    pub(crate) fn prefetch_for_write(&self, offset: usize) {
+        if offset >= self.len() {
+            return;
+        }
+        // SAFETY: offset is within the mapping, by the test above.
+        let line = unsafe { self.0.as_ptr().add(offset) };
+        prefetch_for_write(line);
     }
 
     /// Asks the kernel to have these pages ready for writing, in one call instead of a fault for each. Only
@@ -113,10 +138,23 @@ impl Mapping {
 #[inline]
 fn prefetch(line: *const u8) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    // SAFETY: a prefetch is a hint that reads and writes nothing, whatever the address; SSE is part of x86-64.
+    // SAFETY: a prefetch is a hint that reads and writes nothing, whatever the address; SSE is part of
+    // x86-64.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn prefetch_for_write(line: *const u8) {
+    use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+    // SAFETY: as above; a processor without it runs it as a no-op.
+    unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.cast()) };
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
 fn prefetch(_: *const u8) {}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn prefetch_for_write(_: *const u8) {}
