@@ -14,10 +14,11 @@ use crate::error::{Error, Result};
 use crate::fault::{kill_point, planted};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Where a thread's next record of each class goes: an address inside its chunk, 0 for none. A thread takes
-/// the cursor out while it appends, so two threads that share an entry never share a chunk.
+/// Where the next record of each class goes: an address inside a chunk, 0 for none. A thread takes a cursor out while it
+/// appends, so no two threads are ever in one chunk. It prefers its own entry, where the chunk is warm.
 type Cursors = CachePadded<[AtomicU64; Lifetime::CLASSES]>;
 
+/// More than the threads that append at one moment; those that wait or sleep hold none.
 const CURSORS: usize = 64;
 
 /// The appenders of this process.
@@ -33,12 +34,13 @@ pub(crate) struct Appender {
 pub(crate) struct Appended<'a> {
     segment: &'a Segment,
     control: &'a AtomicU64,
-    cursor: &'a AtomicU64,
+    appender: &'a Appender,
+    lifetime: Lifetime,
     pub(crate) address: Address,
     offset: usize,
     len: usize,
     kind: Kind,
-    /// What the cursor holds afterwards, with this record and without it.
+    /// Where the next record may go, with this one and without it.
     with: Address,
     without: Address,
     is_committed: bool,
@@ -58,14 +60,13 @@ impl Appender {
         draft: &Draft<'_>,
         lifetime: Lifetime,
     ) -> Option<Appended<'a>> {
-        let cursor = self.cursor(lifetime);
         // Acquire meets the Release of whoever put it back: a chunk is seen as that thread left it.
-        let own = Address(cursor.swap(0, Ordering::Acquire));
+        let own = Address(self.entry(thread_number(), lifetime).swap(0, Ordering::Acquire));
         let appended = (left_in_chunk(log, own) >= draft.len())
-            .then(|| write(log, cursor, draft, own, own))
+            .then(|| self.write(log, draft, lifetime, own, own))
             .and_then(|appended| appended.ok().flatten());
         if appended.is_none() {
-            cursor.store(own.0, Ordering::Release);
+            self.put(lifetime, own);
         }
         appended
     }
@@ -77,11 +78,10 @@ impl Appender {
         draft: &Draft<'_>,
         lifetime: Lifetime,
     ) -> Result<Appended<'a>> {
-        let cursor = self.cursor(lifetime);
-        let mut own = Address(cursor.swap(0, Ordering::Acquire));
-        let appended = self.append_with(log, cursor, &mut own, draft, lifetime);
+        let mut own = self.take(lifetime);
+        let appended = self.append_with(log, draft, lifetime, &mut own);
         if appended.is_err() {
-            cursor.store(own.0, Ordering::Release); // a full disk must not lose the rest of a chunk
+            self.put(lifetime, own); // a full disk must not lose the rest of a chunk
         }
         appended
     }
@@ -89,15 +89,14 @@ impl Appender {
     fn append_with<'a>(
         &'a self,
         log: &'a Log,
-        cursor: &'a AtomicU64,
-        own: &mut Address,
         draft: &Draft<'_>,
         lifetime: Lifetime,
+        own: &mut Address,
     ) -> Result<Appended<'a>> {
         loop {
             let fits = left_in_chunk(log, *own) >= draft.len();
             let at = if fits { *own } else { self.tails.take_chunks(log, lifetime, draft.len())? };
-            if let Some(appended) = write(log, cursor, draft, at, *own)? {
+            if let Some(appended) = self.write(log, draft, lifetime, at, *own)? {
                 return Ok(appended);
             }
             // Another appender is in this chunk: a forked child with its parent's cursor.
@@ -106,8 +105,82 @@ impl Appender {
     }
 
     #[inline]
-    fn cursor(&self, lifetime: Lifetime) -> &AtomicU64 {
-        &self.cursors[thread_number() % CURSORS][lifetime.index()]
+    fn entry(&self, number: usize, lifetime: Lifetime) -> &AtomicU64 {
+        &self.cursors[number % CURSORS][lifetime.index()]
+    }
+
+    /// A cursor: this thread's own, or one that another thread left.
+    fn take(&self, lifetime: Lifetime) -> Address {
+        let mine = thread_number();
+        let entries = (mine..mine + CURSORS).map(|number| self.entry(number, lifetime));
+        let mut filled = entries.filter(|entry| entry.load(Ordering::Relaxed) != 0);
+        Address(
+            filled
+                .find_map(|entry| Some(entry.swap(0, Ordering::Acquire)).filter(|at| *at != 0))
+                .unwrap_or(0),
+        )
+    }
+
+    /// Puts a cursor back, into the first entry that is free. A thread that gets in between loses no more than the
+    /// rest of a chunk.
+    #[inline]
+    fn put(&self, lifetime: Lifetime, at: Address) {
+        let mine = thread_number();
+        let mut entries = (mine..mine + CURSORS).map(|number| self.entry(number, lifetime));
+        if let Some(free) = entries.find(|entry| entry.load(Ordering::Relaxed) == 0) {
+            free.store(at.0, Ordering::Release);
+        }
+    }
+
+    /// Writes a record whole at `at`; `None` if a record is there. `own` is where the thread would have gone on.
+    fn write<'a>(
+        &'a self,
+        log: &'a Log,
+        draft: &Draft<'_>,
+        lifetime: Lifetime,
+        at: Address,
+        own: Address,
+    ) -> Result<Option<Appended<'a>>> {
+        let segment = log.segment(log.geometry().segment(at))?;
+        let (mapping, offset) = (&segment.mapping, log.geometry().offset(at));
+        let (length_word, len) = (draft.length_word(), draft.len());
+        let words = mapping.words(offset, 2).ok_or_else(outside)?;
+        let (length, control) = (&words[LENGTH_WORD / 8], &words[CONTROL_WORD / 8]);
+        // The swap orders the length before every byte of the body: who dies now leaves a record of known length.
+        if length.compare_exchange(0, length_word, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return Ok(None);
+        }
+        kill_point!("append.length");
+        control.store(draft.control_word(), Ordering::Relaxed);
+        draft.pieces(|piece, bytes| mapping.write(offset + piece, bytes)).ok_or_else(outside)?;
+        kill_point!("append.body");
+        let (start, sealed_len) = draft.sealed_range();
+        let sealed = mapping.bytes(offset + start, sealed_len).ok_or_else(outside)?;
+        let sum = checksum(log.seed(), at, length_word, sealed);
+        mapping.write(offset + Draft::CHECKSUM, &sum.to_le_bytes()).ok_or_else(outside)?;
+        kill_point!("append.checksum");
+        prefetch_next(segment, offset, len);
+
+        let next = Address(at.0 + len as u64 / UNIT);
+        let roomier = |one: Address, other: Address| left_in_chunk(log, one) > left_in_chunk(log, other);
+        // Of two chunks the roomier is kept: a large record does not end a chunk.
+        let with = if at == own || roomier(next, own) { next } else { own };
+        let without = if roomier(at, own) { at } else { own };
+        let (appender, kind, address) = (self, draft.kind, at);
+        let is_committed = false;
+        Ok(Some(Appended {
+            segment,
+            control,
+            appender,
+            lifetime,
+            address,
+            offset,
+            len,
+            kind,
+            with,
+            without,
+            is_committed,
+        }))
     }
 }
 
@@ -116,54 +189,6 @@ impl Appender {
 fn left_in_chunk(log: &Log, at: Address) -> usize {
     let offset = log.geometry().offset(at);
     if offset.is_multiple_of(CHUNK) { 0 } else { CHUNK - offset % CHUNK }
-}
-
-/// Writes a record whole at `at`; `None` if a record is there. `own` is where the thread would have gone on.
-fn write<'a>(
-    log: &'a Log,
-    cursor: &'a AtomicU64,
-    draft: &Draft<'_>,
-    at: Address,
-    own: Address,
-) -> Result<Option<Appended<'a>>> {
-    let segment = log.segment(log.geometry().segment(at))?;
-    let (mapping, offset) = (&segment.mapping, log.geometry().offset(at));
-    let (length_word, len) = (draft.length_word(), draft.len());
-    let words = mapping.words(offset, 2).ok_or_else(outside)?;
-    let (length, control) = (&words[LENGTH_WORD / 8], &words[CONTROL_WORD / 8]);
-    // The swap orders the length before every byte of the body: who dies now leaves a record of known length.
-    if length.compare_exchange(0, length_word, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-        return Ok(None);
-    }
-    kill_point!("append.length");
-    control.store(draft.control_word(), Ordering::Relaxed);
-    draft.pieces(|piece, bytes| mapping.write(offset + piece, bytes)).ok_or_else(outside)?;
-    kill_point!("append.body");
-    let (start, sealed_len) = draft.sealed_range();
-    let sealed = mapping.bytes(offset + start, sealed_len).ok_or_else(outside)?;
-    let sum = checksum(log.seed(), at, length_word, sealed);
-    mapping.write(offset + Draft::CHECKSUM, &sum.to_le_bytes()).ok_or_else(outside)?;
-    kill_point!("append.checksum");
-    prefetch_next(segment, offset, len);
-
-    let next = Address(at.0 + len as u64 / UNIT);
-    let roomier = |one: Address, other: Address| left_in_chunk(log, one) > left_in_chunk(log, other);
-    // Of two chunks the roomier is kept: a large record does not end a chunk.
-    let with = if at == own || roomier(next, own) { next } else { own };
-    let without = if roomier(at, own) { at } else { own };
-    let (kind, address) = (draft.kind, at);
-    Ok(Some(Appended {
-        segment,
-        control,
-        cursor,
-        address,
-        offset,
-        len,
-        kind,
-        with,
-        without,
-        is_committed: false,
-    }))
 }
 
 /// Has the lines of the next record on their way, long before it is written.
@@ -179,7 +204,7 @@ impl Appended<'_> {
     /// Marks it as being in the index; the winner of the swap does this before it tells anybody.
     pub(crate) fn commit(mut self) {
         self.is_committed = true;
-        self.cursor.store(self.with.0, Ordering::Release);
+        self.appender.put(self.lifetime, self.with);
         match self.kind {
             _ if planted!("mark.skipped") => {}
             Kind::Claim => {
@@ -201,7 +226,7 @@ impl Drop for Appended<'_> {
         let cleared = self.segment.mapping.clear(behind, self.len - CONTROL_WORD);
         if let (Some(()), Some(length)) = (cleared, self.segment.mapping.word(self.offset + LENGTH_WORD)) {
             length.store(0, Ordering::Release);
-            self.cursor.store(self.without.0, Ordering::Release);
+            self.appender.put(self.lifetime, self.without);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The tails: where each lifetime class of a store takes its next chunk, shared by all its processes. One
 //! word a class decides, and another one names the segment that was made ready to follow.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
@@ -50,7 +50,7 @@ impl Tail {
 /// The tails, and the helper that runs ahead of them.
 #[derive(Debug)]
 pub(crate) struct Tails {
-    maker: Maker,
+    maker: Arc<Maker>,
     /// Taken by one thread of this process at a time to make a segment; other processes make theirs, and the
     /// tail decides.
     growth: Mutex<()>,
@@ -76,7 +76,7 @@ enum Job {
 impl Tails {
     pub(crate) fn new(log: &Log, page: ControlPage) -> Self {
         let maker = Maker { medium: log.medium.clone(), page, geometry: log.geometry, store: log.store };
-        Self { maker, growth: Mutex::new(()), helper: Mutex::new(None) }
+        Self { maker: Arc::new(maker), growth: Mutex::new(()), helper: Mutex::new(None) }
     }
 
     /// Takes as many chunks in a row as `len` bytes need, and answers with where they start.
@@ -108,10 +108,12 @@ impl Tails {
         if word.load(Ordering::Acquire) != full.0 {
             return Ok(());
         }
-        let ready = self.maker.take_ready(lifetime, full.segment())?;
-        let number = match ready {
-            Some(number) => number,
-            None => log.segments.keep(self.maker.make(lifetime)?)?.number,
+        let (number, made) = match self.maker.take_ready(lifetime, full.segment())? {
+            Some(number) => (number, None),
+            None => {
+                let segment = self.maker.make(lifetime)?;
+                (segment.number, Some(segment))
+            }
         };
         kill_point!("segment.linked");
         let next = Tail::new(number, 0);
@@ -120,6 +122,10 @@ impl Tails {
             return self.maker.medium.remove(Room::Log, &segment::name(number));
         }
         kill_point!("segment.published");
+        if let Some(segment) = made {
+            // Not before: a file that lost is removed, and its number may come to mean another file.
+            log.segments.keep(segment)?;
+        }
         Ok(())
     }
 
@@ -143,7 +149,8 @@ impl Tails {
         let mut helper = self.helper.lock();
         if helper.is_none() {
             let (sender, jobs) = sync_channel(WAITING);
-            let maker = self.maker.clone();
+            // Weak: a store that was dropped is left at once, not when its helper has noticed.
+            let maker = Arc::downgrade(&self.maker);
             let builder = std::thread::Builder::new().name("semel-ahead".into());
             if builder.spawn(move || help(&jobs, &maker)).is_err() {
                 return;
@@ -157,12 +164,14 @@ impl Tails {
 }
 
 /// Ends when the tails it serves are gone.
-fn help(jobs: &Receiver<Job>, maker: &Maker) {
+fn help(jobs: &Receiver<Job>, maker: &Weak<Maker>) {
     while let Ok(job) = jobs.recv() {
         match job {
             Job::Populate(mapping, offset) => mapping.populate(offset, WINDOW),
             // Whoever needs the segment meets the same error, and tells its caller.
-            Job::MakeNext(lifetime, current) => drop(maker.make_ready(lifetime, current)),
+            Job::MakeNext(lifetime, current) => {
+                drop(maker.upgrade().map(|maker| maker.make_ready(lifetime, current)));
+            }
         }
     }
 }
