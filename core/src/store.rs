@@ -52,6 +52,16 @@ struct Asked<'a> {
     on_crash: OnCrash,
 }
 
+/// What a key was found to be.
+enum Look<'r> {
+    /// Nothing; this is where it would go.
+    Vacant(Slot),
+    /// A record, marked, judged, and still standing after that.
+    Found(Over<'r>, Judged),
+    /// Nothing, and no room for it.
+    Full,
+}
+
 /// The record that a claim is to replace, and why it may.
 struct Seen<'r> {
     record: &'r Record<'r>,
@@ -116,15 +126,13 @@ impl Store {
             let now_ms = engine.now_ms()?;
             let draft = self.draft(&asked, None, now_ms);
             let early = engine.append_at_hand(&draft, now_ms);
-            let claim = match engine.find(place, &identity)? {
-                Probe::Vacant(slot) => {
+            let claim = match self.look(&identity, place, now_ms)? {
+                Look::Vacant(slot) => {
                     let appended = early.map_or_else(|| engine.append(&draft, now_ms), Ok)?;
                     self.grant(&draft, appended, slot, Word::EMPTY, StartReason::Fresh)
                 }
-                Probe::Found(slot, word, record) => {
+                Look::Found(Over { slot, word, record }, judged) => {
                     drop(early);
-                    help(&record)?;
-                    let judged = Judged::new(&record, now_ms)?;
                     if let Some(outcome) = answer(&record, judged.standing, asked.bound_to.as_ref(), now_ms) {
                         return Ok(outcome);
                     }
@@ -137,10 +145,29 @@ impl Store {
                     let appended = engine.append(&draft, now_ms)?;
                     self.grant(&draft, appended, slot, word, seen.reason)
                 }
-                Probe::Frozen | Probe::Full => return Err(self.index_full()),
+                Look::Full => return Err(self.index_full()),
             };
             if let Some(claim) = claim {
                 return Ok(Outcome::Started(claim));
+            }
+        }
+    }
+
+    /// Finds the record of a key, marks it, and judges it.
+    #[inline]
+    fn look(&self, identity: &Identity<'_>, place: Place, now_ms: u64) -> Result<Look<'_>> {
+        let engine = &*self.0.engine;
+        loop {
+            let (slot, word, record) = match engine.find(place, identity)? {
+                Probe::Vacant(slot) => return Ok(Look::Vacant(slot)),
+                Probe::Frozen | Probe::Full => return Ok(Look::Full),
+                Probe::Found(slot, word, record) => (slot, word, record),
+            };
+            help(&record)?;
+            let judged = Judged::new(&record, now_ms)?;
+            // The word stands after its control word was judged: no successor's time was judged by its record.
+            if engine.load(slot) == word {
+                return Ok(Look::Found(Over { slot, word, record }, judged));
             }
         }
     }
@@ -218,21 +245,19 @@ impl Store {
         };
         let ending = Ending::new(&RESOLVE, kind, &response, &self.0.defaults)?;
         loop {
-            let Probe::Found(slot, word, record) = self.0.engine.find(place, &identity)? else {
+            let now_ms = self.0.engine.now_ms()?;
+            let Look::Found(over, judged) = self.look(&identity, place, now_ms)? else {
                 return Err(conflict("it is absent"));
             };
-            help(&record)?;
-            let now_ms = self.0.engine.now_ms()?;
-            let judged = Judged::new(&record, now_ms)?;
             check_in_doubt(judged.standing)?;
-            if record.header.fence != fence.0 {
+            if over.record.header.fence != fence.0 {
                 return Err(conflict("it is in doubt under another fence"));
             }
-            if !judged.take(&record) {
+            if !judged.take(&over.record) {
                 continue;
             }
             kill_point!("resolve.taken");
-            if ending.write(&self.0.engine, &Over { slot, word, record }, Holder::NOBODY, now_ms)? {
+            if ending.write(&self.0.engine, &over, Holder::NOBODY, now_ms)? {
                 return Ok(());
             }
         }
@@ -245,10 +270,12 @@ impl Store {
     pub fn peek<K: AsRef<[u8]> + ?Sized>(&self, scope: &str, key: &K) -> Result<Option<Peek>> {
         let identity = Identity::new(scope, key.as_ref())?;
         let place = self.0.engine.place(&identity);
-        let Probe::Found(_, _, record) = self.0.engine.find(place, &identity)? else { return Ok(None) };
-        help(&record)?;
         let now_ms = self.0.engine.now_ms()?;
-        let standing = Judged::new(&record, now_ms)?.standing;
+        let Look::Found(Over { record, .. }, Judged { standing, .. }) =
+            self.look(&identity, place, now_ms)?
+        else {
+            return Ok(None);
+        };
         Ok(match standing {
             Standing::Orphaned => Some(Peek::Orphaned),
             _ => answer(&record, standing, None, now_ms).and_then(|outcome| match outcome {

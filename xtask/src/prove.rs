@@ -1,9 +1,9 @@
 //! `cargo xtask prove`: the proof harnesses and their figures.
 //!
 //! A harness is a test file of core. It prints a line for each thing it shows: `PROVE <name> tried=<n>
-//! violations=<n> target=<text> [note]`. It is met if the test passed, as many were tried as the target says
-//! (`500-cycles`), and nothing was violated; or, where a fault is planted to show that the harness can fail,
-//! as many violations were found as the target says (`1-violation`).
+//! violations=<n> target=<text>`. It is met if the test passed, as many were tried as the target begins with
+//! (`500 cycles`), and nothing was violated. A name with `.fault.` in it is a fault that was planted to show
+//! that the harness can fail: it is met if it was found.
 
 use std::io;
 
@@ -56,16 +56,15 @@ impl Row {
         let (name, rest) = text.split_once(" tried=")?;
         let (tried, rest) = rest.split_once(" violations=")?;
         let (violations, target) = rest.split_once(" target=")?;
-        let (least, planted) = figures_of(target);
-        let enough = least.is_none_or(|least| number(tried).is_some_and(|tried| tried >= least));
-        let found =
-            number(violations).is_some_and(|found| if planted > 0 { found >= planted } else { found == 0 });
+        let enough = number(target).is_none_or(|least| number(tried).is_some_and(|tried| tried >= least));
+        let is_planted = name.contains(".fault.");
+        let as_expected = number(violations).is_some_and(|found| (found > 0) == is_planted);
         Some(Self {
             name: name.into(),
             tried: tried.into(),
             violations: violations.into(),
             target: target.trim_end().into(),
-            met: enough && found,
+            met: enough && as_expected,
         })
     }
 }
@@ -74,17 +73,6 @@ impl Row {
 fn number(text: &str) -> Option<u64> {
     let digits = text.chars().filter(|c| !matches!(c, ',' | '_')).take_while(char::is_ascii_digit);
     digits.collect::<String>().parse().ok()
-}
-
-/// How many a target wants tried at least, and how many violations it wants found: `500-cycles,
-/// 0-violations`.
-fn figures_of(target: &str) -> (Option<u64>, u64) {
-    let Some((before, _)) = target.split_once("violation") else { return (number(target), 0) };
-    let before = before.trim_end_matches(['-', ' ']);
-    match before.rsplit_once([',', ' ']) {
-        Some((tried, violations)) => (number(tried), number(violations).unwrap_or(0)),
-        None => (None, number(before).unwrap_or(0)),
-    }
 }
 
 fn prove(harness: &str, figures: Figures) -> io::Result<Vec<Row>> {
@@ -130,22 +118,17 @@ mod tests {
 
     #[test]
     fn a_target_is_met_by_as_many_tries_without_a_violation() {
-        assert!(met("kill tried=500 violations=0 target=500 cycles [4 processes]"));
-        assert!(met("kill tried=10000 violations=0 target=10,000"));
-        assert!(met("model tried=77 violations=0 target=exhausted"));
-        assert!(met("kill tried=500 violations=0 target=500-cycles, 0 violations"));
-        assert!(!met("kill tried=499 violations=0 target=500-cycles, 0 violations"));
-        assert!(met("model tried=77 violations=0 target=0-violations exhausted"));
-        assert!(!met("model tried=77 violations=1 target=0-violations exhausted"));
-        assert!(!met("kill tried=499 violations=0 target=500"));
-        assert!(!met("kill tried=500 violations=1 target=500"));
-        assert!(!met("kill tried=500 violations= target=500"));
+        assert!(met("crash tried=500 violations=0 target=500 cycles"));
+        assert!(met("crash tried=10000 violations=0 target=10,000 cycles"));
+        assert!(met("model.two tried=77 violations=0 target=exhausted"));
+        assert!(!met("crash tried=499 violations=0 target=500 cycles"));
+        assert!(!met("crash tried=500 violations=1 target=500 cycles"));
+        assert!(!met("crash tried=500 violations= target=500 cycles"));
     }
 
     #[test]
     fn a_planted_fault_is_to_be_found() {
-        assert!(met("model.fault tried=77 violations=1 target=1-violation bounded"));
-        assert!(met("crash.fault tried=10 violations=3 target=1 violation"));
-        assert!(!met("model.fault tried=77 violations=0 target=1-violation bounded"));
+        assert!(met("model.fault.fence_ignored tried=77 violations=1 target=found"));
+        assert!(!met("model.fault.fence_ignored tried=77 violations=0 target=found"));
     }
 }

@@ -89,7 +89,7 @@ impl Tails {
             let tail = Tail(word.load(Ordering::Acquire));
             let first = if tail.chunk() == 0 { SEGMENT_HEADER } else { 0 };
             let count = (first + len).div_ceil(CHUNK) as u32;
-            if tail.0 == 0 || tail.chunk() + count > per_segment {
+            if tail.0 == 0 || tail.chunk().saturating_add(count) > per_segment {
                 self.grow(log, lifetime, tail)?;
                 continue;
             }

@@ -1,0 +1,160 @@
+//! Four processes on one store, killed with -9 again and again, at any moment and at every kill point.
+//!
+//! The workers contest a few keys at a time with leases of some milliseconds and do with their claims
+//! whatever a caller may: heartbeat, mark the effect, complete (twice, late, behind a takeover), fail,
+//! release, drop, forget; and they resolve what is in doubt. Each writes down what it asks before and what
+//! was answered after every verb (`journal`), outside the store, where a kill does not reach. A store is
+//! followed for three legs of some twenty deaths; each leg ends with the death of all. Then the parent opens
+//! the store, which must not scan the log, and looks at every key. Behind the second leg it takes the index
+//! away as well, so that it is rebuilt from the log, and the third leg goes on from there. At the end the
+//! journals of all are put together and judged key by key (`rules`).
+//!
+//! The harness is shown to find what it looks for: with a fault planted in the workers it must report
+//! violations.
+//!
+//! One line a test: `PROVE crash tried=<deaths> violations=<n> target=<n> cycles`.
+#![cfg(feature = "kill-points")]
+#![allow(missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::disallowed_methods)] // the journal's times are read from the clock that the store reads
+
+#[path = "crash/body.rs"]
+mod body;
+#[path = "crash/check.rs"]
+mod check;
+#[path = "crash/history.rs"]
+mod history;
+#[path = "crash/journal.rs"]
+mod journal;
+#[path = "crash/parent.rs"]
+mod parent;
+#[path = "crash/random.rs"]
+mod random;
+#[path = "crash/rebuild.rs"]
+mod rebuild;
+#[path = "crash/rules.rs"]
+mod rules;
+#[path = "crash/verbs.rs"]
+mod verbs;
+#[path = "crash/worker.rs"]
+mod worker;
+
+use parent::{Outcome, Run};
+use semel::KILL_POINTS;
+use worker::{Aim, Orders};
+
+/// The test that a worker is started with; it is the first to look whether it is one.
+const ENTRY: &str = "what_was_acknowledged_survives_any_death_of_any_process";
+
+/// Kill points of opening a store whose index is lost begin so; the others are met by workers.
+const OF_THE_REBUILD: &str = "rebuild.";
+
+fn is_release() -> bool {
+    std::env::var("SEMEL_PROOF").is_ok_and(|it| it == "release")
+}
+
+fn tell(outcome: &Outcome) {
+    let Outcome { report, stores, rebuilds, stops, .. } = outcome;
+    println!(
+        "\n{} verbs ({} cut short), {} grants, {} of them takeovers, {} replays, {} leases lost",
+        report.calls, report.unanswered, report.grants, report.takeovers, report.replays, report.lost
+    );
+    println!("{stores} stores, {rebuilds} rebuilds, {stops} stops");
+    report.broken.iter().for_each(|(rule, times)| println!("broken {times} times: {rule}"));
+    report.stories.iter().for_each(|story| println!("{story}"));
+}
+
+#[test]
+fn what_was_acknowledged_survives_any_death_of_any_process() {
+    if let Some(orders) = Orders::of_this_process() {
+        return worker::live(orders);
+    }
+    if rebuild::open_if_told() {
+        return;
+    }
+    let (cycles, least) = if is_release() { (10_000, 100) } else { (500, 3) };
+    let points: Vec<_> = KILL_POINTS.into_iter().filter(|point| !point.starts_with(OF_THE_REBUILD)).collect();
+    let outcome = parent::run(&Run {
+        aim: Aim::Mixed,
+        cycles,
+        points: points.clone(),
+        fault: None,
+        until_broken: false,
+    });
+    tell(&outcome);
+    let violations = outcome.report.violations();
+    println!("PROVE crash tried={} violations={violations} target={cycles} cycles", outcome.deaths);
+
+    let missed = outcome.points.values().filter(|&&times| times < least).count();
+    let rarest = outcome.points.iter().min_by_key(|(_, times)| **times);
+    println!(
+        "PROVE crash.points tried={} violations={missed} target={} points {least} times each",
+        points.len() - missed,
+        points.len()
+    );
+    println!("deaths at each point: {:?}; fewest: {rarest:?}", outcome.points);
+    assert_eq!((violations, missed), (0, 0));
+}
+
+/// Runs with another aim than the mixed one, and no fault.
+fn holds(name: &str, aim: Aim) {
+    let cycles = if is_release() { 1200 } else { 120 };
+    let points = vec!["begin.taken", "begin.appended", "begin.swapped", "effect.swapped", "complete.swapped"];
+    let outcome = parent::run(&Run { aim, cycles, points, fault: None, until_broken: false });
+    tell(&outcome);
+    let violations = outcome.report.violations();
+    println!("PROVE crash.{name} tried={} violations={violations} target={cycles} cycles", outcome.deaths);
+    assert_eq!(violations, 0);
+}
+
+#[test]
+fn an_owner_that_acts_when_its_lease_ends_is_told_the_truth() {
+    holds("deadline", Aim::Deadline);
+}
+
+#[test]
+fn of_four_that_begin_a_key_in_the_same_moment_one_is_started() {
+    holds("rendezvous", Aim::Rendezvous);
+}
+
+#[test]
+fn a_death_while_the_index_is_rebuilt_changes_nothing() {
+    let rounds = if is_release() { 100 } else { 5 };
+    let died = rebuild::die_and_open(rounds);
+    println!("\nPROVE crash.rebuild tried={died} violations=0 target={} deaths", rounds * rebuild::A_ROUND);
+}
+
+/// Runs with this fault planted, until it is found.
+fn finds(fault: &'static str, aim: Aim) {
+    let run = Run { aim, cycles: 600, points: vec![], fault: Some(fault), until_broken: true };
+    let outcome = parent::run(&run);
+    tell(&outcome);
+    let violations = outcome.report.violations();
+    println!("PROVE crash.fault.{fault} tried={} violations={violations} target=found", outcome.deaths);
+    assert!(violations > 0, "{fault} was not noticed");
+}
+
+#[test]
+fn a_skipped_mark_is_found() {
+    finds("mark.skipped", Aim::Mixed);
+}
+
+#[test]
+fn an_ignored_fence_is_found() {
+    finds("fence.ignored", Aim::Mixed);
+}
+
+#[test]
+fn a_takeover_that_shuts_nobody_out_is_found() {
+    finds("taken.skipped", Aim::Deadline);
+}
+
+#[test]
+fn a_reused_record_is_found() {
+    finds("record.reused", Aim::Mixed);
+}
+
+#[test]
+fn a_split_swap_is_found() {
+    finds("swap.split", Aim::Rendezvous);
+}

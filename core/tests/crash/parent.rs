@@ -1,0 +1,290 @@
+//! The parent: starts workers, kills them, starts them again; then everybody is dead, and it looks at what is
+//! left.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use semel::Store;
+
+use super::check::Report;
+use super::journal::{self, Asked, Call, PARENT, Verb, Who};
+use super::random::Random;
+use super::verbs::{self, MS};
+use super::worker::{Aim, ORDERS, Orders};
+
+const WORKERS: usize = 4;
+pub const SIGKILL: i32 = 9;
+/// Whoever does not come to its kill point in this time is killed as it is.
+const PATIENCE_NS: u64 = 250 * MS;
+/// A store is followed for so many legs; each ends with the death of all.
+const LEGS: usize = 3;
+/// At the end of this leg the index goes, too.
+const LOSES_THE_INDEX: usize = 1;
+/// Deaths in a leg before all are killed.
+const LEG_DEATHS: u64 = 16;
+/// A leg is given up after this: something hangs.
+const LEG_NS: u64 = 30_000 * MS;
+
+/// What a run is to do.
+#[derive(Clone)]
+pub struct Run {
+    pub aim: Aim,
+    /// Deaths, at least.
+    pub cycles: u64,
+    /// Kill points at which workers die, besides being killed at any moment.
+    pub points: Vec<&'static str>,
+    pub fault: Option<&'static str>,
+    /// Ends at the first broken rule.
+    pub until_broken: bool,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub struct Outcome {
+    pub report: Report,
+    pub deaths: u64,
+    /// Deaths at each kill point.
+    pub points: BTreeMap<&'static str, u64>,
+    pub stores: u64,
+    pub rebuilds: u64,
+    pub stops: u64,
+}
+
+/// A worker that runs; killed when it is dropped.
+struct Running {
+    who: Who,
+    child: Child,
+    born: u64,
+    point: Option<&'static str>,
+    /// By the parent, not by its kill point.
+    killed: bool,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Parent<'r> {
+    run: &'r Run,
+    dir: &'r Path,
+    words: u64,
+    clock_offset_ms: u64,
+    outcome: &'r mut Outcome,
+    random: Random,
+    workers: Vec<Running>,
+    born: Who,
+    /// The journals up to this worker's were read.
+    read: Who,
+    deaths: HashMap<Who, u64>,
+    calls: Vec<Call>,
+}
+
+/// Runs until there were so many deaths; a new store every few legs.
+pub fn run(run: &Run) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.points.extend(run.points.iter().map(|point| (*point, 0)));
+    while outcome.deaths < run.cycles && !(run.until_broken && outcome.report.violations() > 0) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("index")).unwrap();
+        let words = if run.aim == Aim::Rendezvous { 1 << 19 } else { 1 << 13 };
+        let random = Random::new(verbs::boot_ns());
+        let mut parent = Parent {
+            run,
+            dir: dir.path(),
+            words,
+            clock_offset_ms: 0,
+            outcome: &mut outcome,
+            random,
+            workers: Vec::new(),
+            born: PARENT,
+            read: PARENT,
+            deaths: HashMap::new(),
+            calls: Vec::new(),
+        };
+        parent.follow_a_store();
+    }
+    outcome
+}
+
+impl Parent<'_> {
+    fn follow_a_store(&mut self) {
+        self.outcome.stores += 1;
+        self.open(false);
+        for leg in 0..LEGS {
+            self.let_them_die();
+            self.kill_all();
+            let lost = leg == LOSES_THE_INDEX;
+            if lost {
+                self.lose_the_index(); // before anybody looks, since whoever looks helps
+                self.outcome.rebuilds += 1;
+            }
+            self.open(lost);
+        }
+        let (calls, deaths) = (std::mem::take(&mut self.calls), std::mem::take(&mut self.deaths));
+        self.outcome.report.judge(&calls, &deaths);
+    }
+
+    fn now(&self) -> u64 {
+        verbs::boot_ns() + self.clock_offset_ms * MS
+    }
+
+    /// Nobody is attached. Opens the store, which scans the log only if the index was lost, and looks at
+    /// every key.
+    fn open(&mut self, lost: bool) {
+        let store = verbs::open(self.dir, self.words);
+        if store.recovery().is_some() != lost {
+            let story = format!("index lost: {lost}, {:?}", store.recovery());
+            self.outcome.report.add(("a scan that was not needed, or none that was", story));
+        }
+        self.clock_offset_ms = verbs::clock_offset_ms(&store);
+        self.look_at_every_key(&store);
+    }
+
+    fn look_at_every_key(&mut self, store: &Store) {
+        let mut keys: Vec<u32> = self.calls.iter().map(|call| call.asked.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            let asked = Asked { at: self.now(), ..Asked::new(Verb::Peek, key) };
+            let mut answered = verbs::peek(store, key);
+            answered.at = self.now();
+            self.calls.push(Call { who: PARENT, asked, answered: Some(answered) });
+        }
+    }
+
+    fn lose_the_index(&self) {
+        for entry in std::fs::read_dir(self.dir.join("index")).unwrap() {
+            std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        }
+    }
+
+    /// Workers run and die and are started again, until there were enough deaths.
+    fn let_them_die(&mut self) {
+        let (enough, end) = (self.outcome.deaths + LEG_DEATHS, self.now() + LEG_NS);
+        while self.workers.len() < WORKERS {
+            self.start();
+        }
+        let mut next_kill = self.now();
+        while self.outcome.deaths < enough {
+            std::thread::sleep(Duration::from_millis(1));
+            let now = self.now();
+            assert!(now < end, "{} deaths and no more: something hangs", self.outcome.deaths);
+            for at in 0..WORKERS {
+                if now > self.workers[at].born + PATIENCE_NS {
+                    self.kill(at);
+                }
+                if self.bury_if_dead(at) {
+                    self.start();
+                }
+            }
+            if now > next_kill {
+                next_kill = now + self.random.below(60) * MS;
+                let at = self.random.below(WORKERS as u64) as usize;
+                if self.random.below(3) == 0 {
+                    self.stop(at);
+                } else {
+                    self.kill(at);
+                }
+            }
+        }
+    }
+
+    fn kill(&mut self, at: usize) {
+        self.workers[at].killed = true;
+        let _ = self.workers[at].child.kill();
+    }
+
+    /// Whether this worker is dead, and of what. Any death but by SIGKILL is a broken rule.
+    fn bury_if_dead(&mut self, at: usize) -> bool {
+        let worker = &mut self.workers[at];
+        let Some(status) = worker.child.try_wait().unwrap() else { return false };
+        let worker = self.workers.swap_remove(at);
+        if status.signal() != Some(SIGKILL) {
+            self.outcome.report.add(("a worker ended by itself", format!("worker {}: {status}", worker.who)));
+        } else if let Some(point) = worker.point.filter(|_| !worker.killed) {
+            *self.outcome.points.entry(point).or_default() += 1;
+        }
+        self.outcome.deaths += 1;
+        self.deaths.insert(worker.who, self.now());
+        true
+    }
+
+    /// Kills all at once, and reads what they had written down.
+    fn kill_all(&mut self) {
+        for worker in &mut self.workers {
+            let _ = worker.child.kill();
+        }
+        self.outcome.deaths += self.workers.len() as u64;
+        self.workers.clear();
+        let now = self.now();
+        for who in self.read + 1..=self.born {
+            self.deaths.entry(who).or_insert(now);
+            journal::read(self.dir, who, &mut self.calls);
+        }
+        self.read = self.born;
+    }
+
+    /// Stops a worker for longer than its leases, as a busy machine might.
+    fn stop(&mut self, at: usize) {
+        let Some(pid) = Pid::from_raw(self.workers[at].child.id() as i32) else { return };
+        if kill_process(pid, Signal::STOP).is_ok() {
+            std::thread::sleep(Duration::from_millis(5 + self.random.below(20)));
+            let _ = kill_process(pid, Signal::CONT);
+            self.outcome.stops += 1;
+        }
+    }
+
+    fn start(&mut self) {
+        self.born += 1;
+        let orders = Orders {
+            who: self.born,
+            aim: self.run.aim,
+            clock_offset_ms: self.clock_offset_ms,
+            words: self.words,
+            dir: self.dir.to_owned(),
+        };
+        let mut command = worker_command();
+        command.env(ORDERS, orders.text());
+        let point = self.choose_point();
+        if let Some(point) = point {
+            // Rare points at once, common ones anywhere from the first time to some thousandth.
+            let rare = ["segment", "resolve", "begin.helped"].iter().any(|name| point.starts_with(name));
+            let doublings = self.random.below(if rare { 2 } else { 10 });
+            let times = 1 + self.random.below(1 << doublings);
+            command.env("SEMEL_KILL", format!("{point}:{times}"));
+        }
+        if let Some(fault) = self.run.fault {
+            command.env("SEMEL_PLANT", fault);
+        }
+        let child = command.spawn().unwrap();
+        self.workers.push(Running { who: self.born, child, born: self.now(), point, killed: false });
+    }
+
+    /// Every other worker dies where the fewest have died so far.
+    fn choose_point(&mut self) -> Option<&'static str> {
+        let behind = self.outcome.points.iter().min_by_key(|(_, times)| **times).map(|(point, _)| *point);
+        match self.random.below(8) {
+            0 => None,
+            1..4 => behind,
+            _ => {
+                let at = self.random.below(self.run.points.len().max(1) as u64) as usize;
+                self.run.points.get(at).copied()
+            }
+        }
+    }
+}
+
+/// This test binary again, as a worker.
+pub fn worker_command() -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([super::ENTRY, "--exact", "--nocapture"]).stdin(Stdio::null()).stdout(Stdio::null());
+    command.env_remove("SEMEL_KILL").env_remove("SEMEL_PLANT");
+    command
+}

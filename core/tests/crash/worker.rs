@@ -1,0 +1,288 @@
+//! A worker: a process that begins contested keys, and does with its claims whatever a caller may, until it
+//! is killed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use semel::{Claim, Store};
+
+use super::journal::{Answer, Answered, Asked, Journal, Verb, Who};
+use super::random::Random;
+use super::verbs::{self, LEASE_MS, MS};
+
+/// Set in a worker's environment: who it is, the aim, the clock's offset, the words of the index, the
+/// directory.
+pub const ORDERS: &str = "SEMEL_CRASH_WORKER";
+
+/// Nobody lives longer than this, whatever becomes of the parent.
+const LIFE_NS: u64 = 20_000 * MS;
+/// So many claims are held at a time.
+const HELD: usize = 24;
+pub const TTLS_MS: [u64; 4] = [1000, 1500, 86_400_000, 86_400_000];
+
+/// What the harness wants to meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// Everything, on a window of keys that moves.
+    Mixed,
+    /// Owners that act in the very moment in which they are taken over.
+    Deadline,
+    /// Everybody begins the same fresh key in the same moment.
+    Rendezvous,
+}
+
+#[derive(Clone, Debug)]
+pub struct Orders {
+    pub who: Who,
+    pub aim: Aim,
+    pub clock_offset_ms: u64,
+    pub words: u64,
+    pub dir: PathBuf,
+}
+
+impl Orders {
+    pub fn text(&self) -> String {
+        let Self { who, aim, clock_offset_ms, words, dir } = self;
+        format!("{who}:{aim:?}:{clock_offset_ms}:{words}:{}", dir.display())
+    }
+
+    /// Those of this process, if it is a worker.
+    pub fn of_this_process() -> Option<Self> {
+        let text = std::env::var(ORDERS).ok()?;
+        let mut parts = text.splitn(5, ':');
+        let mut next = || parts.next().unwrap();
+        Some(Self {
+            who: next().parse().unwrap(),
+            aim: match next() {
+                "Mixed" => Aim::Mixed,
+                "Deadline" => Aim::Deadline,
+                _ => Aim::Rendezvous,
+            },
+            clock_offset_ms: next().parse().unwrap(),
+            words: next().parse().unwrap(),
+            dir: next().into(),
+        })
+    }
+}
+
+/// A claim that is held, and when something is done with it.
+struct Held {
+    claim: Claim,
+    key: u32,
+    deadline: u64,
+    due: u64,
+    /// Ended already, by this author with this verb: all that is left is to say so again.
+    ended: Option<(Verb, u64)>,
+}
+
+pub struct Worker {
+    orders: Orders,
+    store: Store,
+    journal: Journal,
+    random: Random,
+    held: Vec<Held>,
+    authors: u64,
+    refused: u32,
+}
+
+/// The whole life of a worker.
+pub fn live(orders: Orders) {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
+    let journal = Journal::create(&orders.dir, orders.who);
+    let store = verbs::open(&orders.dir, orders.words);
+    let random = Random::new(verbs::boot_ns() ^ u64::from(orders.who) << 48);
+    let mut worker = Worker { orders, store, journal, random, held: Vec::new(), authors: 0, refused: 0 };
+    let end = worker.now() + LIFE_NS;
+    while worker.now() < end {
+        match worker.orders.aim {
+            Aim::Rendezvous => worker.meet(),
+            Aim::Mixed | Aim::Deadline => worker.step(),
+        }
+    }
+    std::mem::forget(worker.held);
+}
+
+impl Worker {
+    /// Nanoseconds by the store's clock.
+    fn now(&self) -> u64 {
+        verbs::boot_ns() + self.orders.clock_offset_ms * MS
+    }
+
+    /// One verb, with a record in the journal before and after it.
+    fn call(&mut self, mut asked: Asked, run: impl FnOnce(&Store, &Asked) -> Answered) -> (Asked, Answered) {
+        asked.at = self.now();
+        self.journal.asked(&asked);
+        let mut answered = run(&self.store, &asked);
+        answered.at = self.now();
+        self.journal.answered(&answered);
+        (asked, answered)
+    }
+
+    fn step(&mut self) {
+        let now = self.now();
+        if let Some(due) = self.held.iter().position(|held| held.due <= now) {
+            let held = self.held.swap_remove(due);
+            return self.act(held);
+        }
+        if self.held.len() < HELD {
+            let key = self.choose_key(now);
+            if self.random.below(16) == 0 {
+                self.call(Asked::new(Verb::Peek, key), |store, it| verbs::peek(store, it.key));
+            } else {
+                self.begin(key);
+            }
+        } else {
+            self.pause();
+        }
+    }
+
+    /// Most of the time one of a few keys, the same few in every process; these move on with the clock.
+    fn choose_key(&mut self, now: u64) -> u32 {
+        let window = now / MS;
+        match self.orders.aim {
+            Aim::Deadline => (window / 40 * 6 % 2000) as u32 + self.random.below(6) as u32,
+            _ if self.random.below(4) == 0 => self.random.below(2000) as u32,
+            _ => (window / 32 * 4 % 2000) as u32 + self.random.below(16) as u32,
+        }
+    }
+
+    fn begin(&mut self, key: u32) {
+        let lease_ms = LEASE_MS + self.random.below(4) * 2;
+        let asked = Asked {
+            payload: u8::from(self.random.below(40) == 0),
+            in_doubt: self.random.below(8) == 0,
+            ms: lease_ms,
+            ..Asked::new(Verb::Begin, key)
+        };
+        let mut claim = None;
+        let (asked, answered) = self.call(asked, |store, it| {
+            let (answered, started) = verbs::begin(store, it);
+            claim = started;
+            answered
+        });
+        if let Some(claim) = claim {
+            self.refused = 0;
+            let deadline = (asked.at / MS + lease_ms) * MS;
+            let due = self.patience(asked.at, deadline);
+            return self.held.push(Held { claim, key, deadline, due, ended: None });
+        }
+        if answered.answer == Answer::InDoubt && self.random.below(2) == 0 {
+            self.resolve(key, answered.fence);
+        }
+        self.refused += 1;
+        let in_time = match self.orders.aim {
+            Aim::Mixed => !self.refused.is_multiple_of(16),
+            // Only the last moments of a lease count.
+            Aim::Deadline => answered.ms < 2 && answered.answer != Answer::Replay,
+            Aim::Rendezvous => true,
+        };
+        if !in_time {
+            self.pause();
+        }
+    }
+
+    /// When a claim is acted on: at once, within its lease, or when it may be lost already.
+    fn patience(&mut self, now: u64, deadline: u64) -> u64 {
+        if self.orders.aim == Aim::Deadline {
+            return (deadline + self.random.below(30_000)).saturating_sub(5000);
+        }
+        match self.random.below(8) {
+            0..4 => now,
+            4..6 => now + self.random.below(deadline.saturating_sub(now).max(1)),
+            _ => deadline + self.random.below(4 * MS),
+        }
+    }
+
+    fn act(&mut self, mut held: Held) {
+        if let Some((verb, author)) = held.ended {
+            self.end(&mut held, verb, author); // again: it must be said as before
+            return;
+        }
+        let choice = match self.orders.aim {
+            Aim::Deadline => self.random.below(40),
+            _ => self.random.below(100),
+        };
+        let verb = match choice {
+            0..14 => Verb::Heartbeat,
+            14..30 => Verb::Effect,
+            30..46 => Verb::Complete,
+            46..54 => Verb::Fail,
+            54..66 => Verb::Release,
+            66..72 => Verb::ReleaseClean,
+            72..84 => Verb::Drop,
+            84..88 => return std::mem::forget(held.claim), // as if its thread hung for ever
+            _ => {
+                held.due = self.patience(held.due, held.deadline);
+                return self.held.push(held);
+            }
+        };
+        match verb {
+            Verb::Heartbeat | Verb::Effect => self.keep(held, verb),
+            Verb::Complete | Verb::Fail => {
+                self.authors += 1;
+                let author = u64::from(self.orders.who) << 32 | self.authors;
+                self.end(&mut held, verb, author);
+                if self.random.below(3) == 0 {
+                    held.ended = Some((verb, author));
+                    held.due = self.now() + self.random.below(2 * LEASE_MS * MS);
+                    self.held.push(held);
+                }
+            }
+            _ => {
+                let asked = Asked { fence: held.claim.fence().get(), ..Asked::new(verb, held.key) };
+                self.call(asked, |_, it| verbs::give_back(held.claim, it));
+            }
+        }
+    }
+
+    /// A heartbeat or an effect mark; the claim stays.
+    fn keep(&mut self, mut held: Held, verb: Verb) {
+        let ms = LEASE_MS + self.random.below(8);
+        let asked = Asked { fence: held.claim.fence().get(), ms, ..Asked::new(verb, held.key) };
+        let (asked, answered) = self.call(asked, |_, it| verbs::on_claim(&held.claim, it));
+        if verb == Verb::Heartbeat && answered.answer == Answer::Done {
+            held.deadline = (asked.at / MS + ms) * MS;
+        }
+        held.due = self.patience(asked.at, held.deadline);
+        self.held.push(held);
+    }
+
+    fn end(&mut self, held: &mut Held, verb: Verb, author: u64) {
+        let ms = TTLS_MS[author as usize % TTLS_MS.len()];
+        let asked = Asked { fence: held.claim.fence().get(), author, ms, ..Asked::new(verb, held.key) };
+        self.call(asked, |_, it| verbs::on_claim(&held.claim, it));
+    }
+
+    /// Mostly under the fence in doubt, sometimes under one that must be refused.
+    fn resolve(&mut self, key: u32, in_doubt: u64) {
+        let verb = match self.random.below(4) {
+            0 => Verb::ResolveCompleted,
+            1 => Verb::ResolveFailed,
+            _ => Verb::ResolveRelease,
+        };
+        let fence = if self.random.below(10) == 0 { in_doubt + 1 } else { in_doubt };
+        self.authors += 1;
+        let author = u64::from(self.orders.who) << 32 | self.authors;
+        let ms = TTLS_MS[author as usize % TTLS_MS.len()];
+        self.call(Asked { fence, author, ms, ..Asked::new(verb, key) }, verbs::resolve);
+    }
+
+    /// Everybody waits for the same moment, and then begins the key of that moment.
+    fn meet(&mut self) {
+        const EVERY_NS: u64 = 40_000;
+        let moment = self.now() / EVERY_NS + 1;
+        while self.now() < moment * EVERY_NS {
+            std::hint::spin_loop();
+        }
+        self.begin((moment % (1 << 17)) as u32);
+        if let Some(mut held) = self.held.pop() {
+            self.authors += 1;
+            let author = u64::from(self.orders.who) << 32 | self.authors;
+            self.end(&mut held, Verb::Complete, author);
+        }
+    }
+
+    fn pause(&mut self) {
+        std::thread::sleep(Duration::from_micros(50));
+    }
+}
