@@ -68,7 +68,7 @@ impl Generation {
         let count = head[32..40].try_into().map(u64::from_le_bytes).map_err(|_| damaged())?;
         // At least a line, or a probe would have nowhere to begin; and no more than the file has.
         let bytes = count.checked_mul(8).and_then(|bytes| bytes.checked_add(WORDS as u64));
-        let whole = count >= table::LINE as u64 && bytes == Some(mapping.len() as u64);
+        let whole = count >= LINE as u64 && bytes == Some(mapping.len() as u64);
         if !count.is_power_of_two() || !whole {
             return Err(damaged());
         }

@@ -1,0 +1,52 @@
+//! The fuzz targets without a fuzzer: a few thousand inputs that look random and are the same in every run,
+//! so that the targets keep working where there is no nightly compiler. `fuzz/README.md` says how to run them
+//! in earnest.
+
+#![cfg(feature = "kill-points")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+
+mod common;
+
+use common::mix;
+use semel::fuzz;
+
+/// Inputs of up to so many bytes. Half of them are mostly small numbers, which find their way further into a
+/// format.
+fn inputs(count: u64, longest: u64) -> impl Iterator<Item = Vec<u8>> {
+    (0..count).map(move |n| {
+        let mut state = mix(n);
+        let mut next = || {
+            state = mix(state);
+            state
+        };
+        let length = next() % (longest + 1);
+        (0..length).map(|_| if n % 2 == 0 { next() as u8 } else { (next() % 7) as u8 }).collect()
+    })
+}
+
+#[test]
+fn record_walks_any_bytes() {
+    inputs(2_000, 600).for_each(|data| fuzz::record(&data));
+    // And what looks like records: lengths, kinds and small sizes where they belong.
+    for data in inputs(2_000, 400) {
+        let mut shaped = data;
+        for at in (1..shaped.len().saturating_sub(88)).step_by(96) {
+            let length = 6 + u64::from(shaped[at] % 8);
+            let kind = u64::from(shaped[at] % 6) << 32;
+            shaped[at..at + 8].copy_from_slice(&(kind | length).to_le_bytes());
+            shaped[at + 76..at + 84].copy_from_slice(&[3, 0, 0, 0, 2, 0, 0, 0]);
+            shaped[at + 84..at + 86].copy_from_slice(&[1, 2]);
+        }
+        fuzz::record(&shaped);
+    }
+}
+
+#[test]
+fn open_survives_any_files() {
+    inputs(3_000, 60).for_each(|data| fuzz::open(&data));
+}
+
+#[test]
+fn verbs_in_any_order_keep_their_promises() {
+    inputs(1_500, 400).for_each(|data| fuzz::verbs(&data));
+}
