@@ -1,6 +1,7 @@
-//! One million keys, one thread: a claim, a claim with its completion, a replay; a store that survives kill -9 against a
-//! `DashMap` in this process's memory. Each sample is a whole pass over the keys, over a fresh store or map; the figure
-//! is the time of one key. Read the ratios of one run; run with `cargo bench -p semel-benches --bench first_light`.
+//! One million keys, one thread: a claim, a claim with its completion, a replay; a store that survives kill
+//! -9 against a `DashMap` in this process's memory. Each sample is a whole pass over the keys, over a fresh
+//! store or map; the figure is the time of one key. Read the ratios of one run; run with `cargo bench -p
+//! semel-benches --bench first_light`.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 #![allow(clippy::disallowed_methods)] // a bench measures time

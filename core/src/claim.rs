@@ -4,17 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::answer::replay;
 use crate::ending::{COMPLETE, Ending, Over, RELEASE};
-use crate::engine::VERSION_SHIFT;
+use crate::engine::Handle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
 use crate::index::{Slot, Word};
 use crate::log::control::{ClaimControl, Swapped};
 use crate::log::record::{Kind, Record};
+use crate::log::version;
 use crate::options::limits;
 use crate::outcome::{Fence, Released, Replay, StartReason, TerminalState};
 use crate::request::Response;
-use crate::store::{Handle, help, replay};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The right to run a request, handed to exactly one caller.
@@ -226,13 +227,13 @@ impl Claim {
     fn successor(&self) -> Result<Successor> {
         let word = self.handle.engine.load(self.slot);
         let record = self.handle.engine.read(word)?;
-        help(&record)?;
+        record.help()?;
         let Some(state) = terminal_state(&record) else { return Ok(Successor::Other(None)) };
         if record.header.fence == self.fence.get() && record.header.holder() == self.handle.engine.holder() {
             return Ok(Successor::OwnEnd);
         }
         let now_ms = self.handle.engine.now_ms()?;
-        let age = Duration::from_millis(now_ms.saturating_sub(record.header.version >> VERSION_SHIFT));
+        let age = Duration::from_millis(now_ms.saturating_sub(version::ms(record.header.version)));
         let stands = now_ms < record.header.expiry_ms() && record.header.omitted().is_none();
         Ok(Successor::Other(stands.then(|| replay(&record, state, age))))
     }

@@ -1,15 +1,16 @@
 //! The record that ends a claim: a completion, a failure, a release, or the admission of doubt.
 
-use crate::engine::{Engine, next_version};
+use crate::engine::Engine;
 use crate::error::{ErrorKind, Result};
 use crate::fault::{kill_point, planted};
 use crate::index::{Slot, Word};
 use crate::key::{Identity, Place};
+use crate::log::lifetime::CLAIM_GRACE_MS;
 use crate::log::record::{Draft, Holder, Kind, Record};
+use crate::log::version;
 use crate::options::{Defaults, limits};
 use crate::outcome::OmittedReason;
 use crate::request::Response;
-use crate::store::CLAIM_GRACE_MS;
 
 /// The kill points of the three steps, by verb.
 pub(crate) struct Steps {
@@ -111,7 +112,7 @@ impl<'a> Ending<'a> {
             kind: self.kind,
             identity: Identity { scope, key },
             place: Place(header.place),
-            version: next_version(header.version, now_ms),
+            version: version::next(header.version, now_ms),
             fence: header.fence,
             expiry_ms,
             keep_ms: expiry_ms.max(keep_of(seen)?),

@@ -103,9 +103,9 @@ pub(crate) fn reached(name: &'static str) {
 
 /// With `record.reused` planted: the word that lost its swap before, instead of the fresh one.
 #[cfg(feature = "kill-points")]
-pub(crate) fn reused(place: u64, fresh: crate::index::Word) -> crate::index::Word {
+pub(crate) fn reused(place: u64, fresh: u64) -> u64 {
     use std::cell::Cell;
-    thread_local!(static PREPARED: Cell<Option<(u64, crate::index::Word)>> = const { Cell::new(None) });
+    thread_local!(static PREPARED: Cell<Option<(u64, u64)>> = const { Cell::new(None) });
     if !is_planted("record.reused") {
         return fresh;
     }

@@ -65,7 +65,7 @@ fn read(record: &Record<'_>) {
     for now_ms in [0, 1, record.header.expiry_ms(), record.header.keep_ms(), (1 << 48) - 1] {
         let _ = Judged::new(record, now_ms);
     }
-    let replay = crate::store::replay(record, TerminalState::Completed, std::time::Duration::ZERO);
+    let replay = crate::answer::replay(record, TerminalState::Completed, std::time::Duration::ZERO);
     assert_eq!((replay.body(), replay.meta()), (record.body(), record.meta()));
 }
 

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod claim;
 mod clock;
+mod control_page;
 mod ending;
 mod engine;
 mod error;

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::fault::planted;
 use crate::log::control::ClaimControl;
 use crate::log::record::{Kind, Record};
+use crate::log::version;
 use crate::outcome::TerminalState;
 
 /// How a key stands, by its record and the clock. See the table in `docs/concurrency.md`.
@@ -51,7 +52,7 @@ impl Judged {
             _ if expired => Standing::Expired,
             Kind::Completed => Standing::Terminal(TerminalState::Completed),
             Kind::Failed => Standing::Terminal(TerminalState::Failed),
-            Kind::InDoubt => Standing::InDoubt { since_ms: header.version >> crate::engine::VERSION_SHIFT },
+            Kind::InDoubt => Standing::InDoubt { since_ms: version::ms(header.version) },
         };
         Ok(Self { standing, judged: None })
     }

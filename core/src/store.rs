@@ -3,45 +3,31 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
+use crate::answer::answer;
 use crate::claim::Claim;
 use crate::ending::{Ending, Over, RESOLVE};
-use crate::engine::{self, Engine, VERSION_SHIFT, next_version};
+use crate::engine::{self, Handle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{kill_point, planted};
 use crate::index::{Probe, Slot, Word};
-use crate::key::fingerprint::{self, Fingerprint};
+use crate::key::fingerprint::{Fingerprint, RULE};
 use crate::key::{Identity, Place};
 use crate::log::append::Appended;
+use crate::log::lifetime::CLAIM_GRACE_MS;
 use crate::log::record::{Draft, Header, Holder, Kind, Record};
+use crate::log::version;
 use crate::options::{Builder, Defaults, Plan, limits};
-use crate::outcome::{
-    Fence, InDoubt, InProgress, Mismatch, Omitted, Outcome, Peek, Replay, StartReason, TerminalState,
-};
+use crate::outcome::{Fence, Outcome, Peek, StartReason};
 use crate::recovery::Recovery;
 use crate::request::{OnCrash, Request, Resolution, Response};
 use crate::standing::{Judged, Standing};
-
-/// A claim stays in the log this long behind its lease, for whoever judges the orphan.
-pub(crate) const CLAIM_GRACE_MS: u64 = 3_600_000;
-
-/// The rule that makes a fingerprint of a payload today: SHA-256 of its bytes. Another rule would have
-/// another number.
-pub(crate) const FINGERPRINT_RULE: u8 = 0;
 
 /// A store: a handle that is cheap to clone and safe to share between threads.
 ///
 /// Every process that opens the same path shares the store.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Handle>);
-
-/// An open store with the options of this opening; its claims share it.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) defaults: Defaults,
-}
 
 /// A request, checked and hashed.
 struct Asked<'a> {
@@ -96,7 +82,7 @@ impl Store {
 
     /// A handle of an engine that was opened behind another medium.
     #[cfg(feature = "kill-points")]
-    pub(crate) fn over(engine: Engine, defaults: Defaults) -> Self {
+    pub(crate) fn over(engine: crate::engine::Engine, defaults: Defaults) -> Self {
         Self(Arc::new(Handle { engine: Arc::new(engine), defaults }))
     }
 
@@ -163,9 +149,10 @@ impl Store {
                 Probe::Frozen | Probe::Full => return Ok(Look::Full),
                 Probe::Found(slot, word, record) => (slot, word, record),
             };
-            help(&record)?;
+            record.help()?;
             let judged = Judged::new(&record, now_ms)?;
-            // The word stands after its control word was judged: no successor's time was judged by its record.
+            // The word stands after its control word was judged: no successor's time was judged by its
+            // record.
             if engine.load(slot) == word {
                 return Ok(Look::Found(Over { slot, word, record }, judged));
             }
@@ -183,7 +170,7 @@ impl Store {
     ) -> Option<Claim> {
         let word = Word::new(draft.place.tag(), appended.address);
         #[cfg(feature = "kill-points")]
-        let word = crate::fault::reused(draft.place.0, word);
+        let word = Word(crate::fault::reused(draft.place.0, word.0));
         kill_point!("begin.appended");
         if !self.0.engine.swap(slot, from, word) {
             if planted!("record.reused") {
@@ -200,7 +187,7 @@ impl Store {
     /// The claim on a key, over the record that was seen of it.
     fn draft<'d>(&self, asked: &'d Asked<'_>, seen: Option<&Seen<'_>>, now_ms: u64) -> Draft<'d> {
         let header = seen.map(|seen| seen.record.header);
-        let version = next_version(header.map_or(0, |header| header.version), now_ms);
+        let version = version::next(header.map_or(0, |header| header.version), now_ms);
         let deadline_ms = now_ms + asked.lease_ms;
         Draft {
             kind: Kind::Claim,
@@ -215,7 +202,7 @@ impl Store {
             holder: self.0.engine.holder(),
             previous: seen.map(|seen| seen.record.address),
             fingerprint: asked.bound_to.as_ref().map(|bytes| &bytes[..]),
-            rule: FINGERPRINT_RULE,
+            rule: RULE,
             in_doubt_on_crash: asked.on_crash == OnCrash::InDoubt,
             status: 0,
             omitted: None,
@@ -314,76 +301,6 @@ fn reason_after(standing: Standing) -> StartReason {
         Standing::Released => StartReason::AfterRelease,
         Standing::Orphaned => StartReason::Takeover,
         _ => StartReason::Fresh,
-    }
-}
-
-/// Marks the record found, if whoever put it there has not: nobody may act on a record that a rebuild would
-/// not believe.
-pub(crate) fn help(record: &Record<'_>) -> Result<()> {
-    if !record.is_committed()? {
-        record.commit()?;
-        kill_point!("begin.helped");
-    }
-    Ok(())
-}
-
-/// What a record answers; `None` where a begin may go on to a grant.
-fn answer(
-    record: &Record<'_>,
-    standing: Standing,
-    bound_to: Option<&Fingerprint>,
-    now_ms: u64,
-) -> Option<Outcome> {
-    if matches!(standing, Standing::Released | Standing::Expired) {
-        return None;
-    }
-    let age = Duration::from_millis(now_ms.saturating_sub(record.header.version >> VERSION_SHIFT));
-    if is_mismatch(record, bound_to) {
-        return Some(Outcome::Mismatch(Mismatch { age }));
-    }
-    match standing {
-        Standing::InProgress { deadline_ms } => {
-            let lease_left = Duration::from_millis(deadline_ms.saturating_sub(now_ms));
-            Some(Outcome::InProgress(InProgress { lease_left }))
-        }
-        Standing::InDoubt { since_ms } => {
-            let since = Duration::from_millis(now_ms.saturating_sub(since_ms));
-            let (fence, attempt) = (Fence(record.header.fence), record.header.attempt());
-            Some(Outcome::InDoubt(InDoubt { since, fence, attempt }))
-        }
-        Standing::Terminal(state) => Some(terminal(record, state, age)),
-        Standing::Orphaned | Standing::Released | Standing::Expired => None,
-    }
-}
-
-/// Two fingerprints of one rule that differ. Where either is missing, or the rules differ, nothing can be
-/// said.
-fn is_mismatch(record: &Record<'_>, bound_to: Option<&Fingerprint>) -> bool {
-    match (record.fingerprint(), bound_to) {
-        (Some(stored), Some(given)) => {
-            record.header.rule() == FINGERPRINT_RULE && !fingerprint::same(stored, given)
-        }
-        _ => false,
-    }
-}
-
-fn terminal(record: &Record<'_>, state: TerminalState, age: Duration) -> Outcome {
-    let status = record.header.status();
-    if let Some(reason) = record.header.omitted() {
-        return Outcome::Omitted(Omitted { state, reason, status, meta: record.meta().to_vec(), age });
-    }
-    Outcome::Replay(replay(record, state, age))
-}
-
-/// The stored response, copied out.
-pub(crate) fn replay(record: &Record<'_>, state: TerminalState, age: Duration) -> Replay {
-    Replay {
-        state,
-        status: record.header.status(),
-        bytes: record.response().to_vec(),
-        body_len: record.body().len(),
-        age,
-        expires_at: SystemTime::UNIX_EPOCH + Duration::from_millis(record.header.expiry_ms()),
     }
 }
 

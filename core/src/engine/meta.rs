@@ -12,7 +12,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// offset size
 ///      0    8  magic "semelsto"
 ///      8    4  format
-///     12    4  reserved, zero
+///     12    4  check of `secret`: another store's secret is refused
 ///     16   16  store id
 ///     32    8  bytes of a segment
 ///     40    8  words of the first generation
@@ -36,6 +36,7 @@ pub(crate) const META: &str = "meta";
 /// What is fixed when a store is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fixed {
+    pub(crate) secret_check: u32,
     pub(crate) store: [u8; 16],
     pub(crate) segment_bytes: u64,
     pub(crate) first_generation: u64,
@@ -64,6 +65,7 @@ impl Fixed {
         let mut head = [0; FIXED + 8];
         head[..8].copy_from_slice(MAGIC);
         head[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        head[12..16].copy_from_slice(&self.secret_check.to_le_bytes());
         head[16..32].copy_from_slice(&self.store);
         head[32..40].copy_from_slice(&self.segment_bytes.to_le_bytes());
         head[40..48].copy_from_slice(&self.first_generation.to_le_bytes());
@@ -92,8 +94,8 @@ impl Fixed {
         let format = word(8)? as u32;
         if format != FORMAT {
             let message = format!(
-                "{place}: it was written in format {format}, this version of semel reads format {FORMAT}; open it with \
-                 the version that wrote it"
+                "{place}: it was written in format {format}, this version of semel reads format {FORMAT}; open it \
+                 with the version that wrote it"
             );
             return Err(Error::new(ErrorKind::Incompatible, message));
         }
@@ -102,7 +104,13 @@ impl Fixed {
         }
         let mut store = [0; 16];
         store.copy_from_slice(&bytes[16..32]);
-        let fixed = Self { store, segment_bytes: word(32)?, first_generation: word(40)?, made_ms: word(48)? };
+        let fixed = Self {
+            secret_check: (word(8)? >> 32) as u32,
+            store,
+            segment_bytes: word(32)?,
+            first_generation: word(40)?,
+            made_ms: word(48)?,
+        };
         // Checked although sealed: sizes from a disk are never believed before they are bounded.
         let bounded = limits::SEGMENT.check(fixed.segment_bytes).is_ok()
             && limits::FIRST_GENERATION.check(fixed.first_generation).is_ok()
@@ -217,7 +225,13 @@ mod tests {
     use super::*;
 
     fn fixed() -> Fixed {
-        Fixed { store: [7; 16], segment_bytes: 1 << 20, first_generation: 1 << 10, made_ms: 5 }
+        Fixed {
+            secret_check: 3,
+            store: [7; 16],
+            segment_bytes: 1 << 20,
+            first_generation: 1 << 10,
+            made_ms: 5,
+        }
     }
 
     fn page(fixed: &Fixed) -> Vec<u8> {
@@ -235,7 +249,7 @@ mod tests {
         let mut other = page(&fixed());
         other[8] = 2;
         assert_eq!(kind(&other), ErrorKind::Incompatible);
-        for at in 16..FIXED + 8 {
+        for at in 12..FIXED + 8 {
             let mut damaged = page(&fixed());
             damaged[at] ^= 1;
             assert_eq!(kind(&damaged), ErrorKind::Corrupt, "byte {at}");

@@ -1,11 +1,13 @@
 //! An open store: its rooms, put together. Handles and claims share one engine.
 
-pub(crate) mod control_page;
 pub(crate) mod meta;
 mod open;
 mod registry;
 
+use std::sync::Arc;
+
 use crate::clock::Clock;
+use crate::control_page::ControlPage;
 use crate::error::Result;
 use crate::fault::planted;
 use crate::index::{Generation, Probe, Slot, Word, table};
@@ -14,17 +16,14 @@ use crate::log::Log;
 use crate::log::append::{Appended, Appender};
 use crate::log::lifetime::Lifetime;
 use crate::log::record::{Draft, Holder, Record};
+use crate::options::Defaults;
 use crate::recovery::Recovery;
-use control_page::ControlPage;
 use meta::Meta;
 
 pub(crate) use registry::engine_for;
 
 /// The high-water mark is raised this far ahead of the clock, so that it is written rarely.
 const HIGH_WATER_AHEAD_MS: u64 = 10_000;
-
-/// Versions carry 48 bits of milliseconds above 16 of counter.
-pub(crate) const VERSION_SHIFT: u32 = 16;
 
 /// Everything a verb needs.
 #[derive(Debug)]
@@ -38,6 +37,13 @@ pub(crate) struct Engine {
     clock: Clock,
     holder: Holder,
     recovery: Option<Recovery>,
+}
+
+/// An open store with the options of this opening; its claims share it.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) defaults: Defaults,
 }
 
 impl Engine {
@@ -119,9 +125,4 @@ impl Engine {
 /// Records lie with those that must be kept as long.
 fn lifetime_of(draft: &Draft<'_>, now_ms: u64) -> Lifetime {
     Lifetime::of(draft.keep_ms.saturating_sub(now_ms))
-}
-
-/// The version of a record that follows `seen` (0: nothing) at this time.
-pub(crate) fn next_version(seen: u64, now_ms: u64) -> u64 {
-    (seen + 1).max(now_ms << VERSION_SHIFT)
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::control_page::{CONTROL_PAGE, CONTROL_PAGE_BYTES, ControlPage, IndexHead};
 use super::meta::{Binding, Fixed, META, META_BYTES, Meta};
+use crate::control_page::{CONTROL_PAGE, CONTROL_PAGE_BYTES, ControlPage, IndexHead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
 use crate::index::Generation;
@@ -60,6 +60,7 @@ impl Engine {
         let fixed = meta.fixed;
         check_response_fits(&plan.defaults, fixed.segment_bytes)?;
         let secret = secret_of(medium)?.ok_or_else(|| no_secret(&place))?;
+        check_secret(&fixed, &secret, &place)?;
         medium.make_room(Room::Log)?;
         let log = Log::new(shared, Geometry::new(fixed.segment_bytes), fixed.store, secret.seed);
         let alone = !medium.anyone_attached()?;
@@ -94,8 +95,10 @@ fn check_before_writing(medium: &dyn Medium, plan: &Plan) -> Result<()> {
     let fixed = meta.map(|bytes| Fixed::parse(&bytes, &place)).transpose()?;
     let secret = secret_of(medium)?;
     match fixed {
-        Some(_) if secret.is_none() => Err(no_secret(&place)),
-        Some(fixed) => check_response_fits(&plan.defaults, fixed.segment_bytes),
+        Some(fixed) => {
+            check_secret(&fixed, &secret.ok_or_else(|| no_secret(&place))?, &place)?;
+            check_response_fits(&plan.defaults, fixed.segment_bytes)
+        }
         None => {
             check_response_fits(&plan.defaults, plan.segment_bytes)?;
             medium.check_room(2 * plan.segment_bytes + META_BYTES)
@@ -108,14 +111,24 @@ fn secret_of(medium: &dyn Medium) -> Result<Option<Secret>> {
     bytes.map(|bytes| Secret::parse(&bytes, &medium.describe())).transpose()
 }
 
+/// Under another store's secret every record would count as unreadable, and every key would run again.
+fn check_secret(fixed: &Fixed, secret: &Secret, place: &str) -> Result<()> {
+    if fixed.secret_check == secret.check {
+        return Ok(());
+    }
+    let message = format!("{place}: its file {SECRET:?} is another store's; restore its own from a backup");
+    Err(Error::corrupt(message))
+}
+
 fn no_secret(place: &str) -> Error {
     Error::corrupt(format!("{place}: its file {SECRET:?} is missing; restore it from a backup"))
 }
 
 fn index_out_of_sight(place: &str) -> Error {
     let message = format!(
-        "{place}: other processes have it open with an index that this one cannot see (another container, another \
-         index_dir, or its directory in /dev/shm was removed); give all of them the same index_dir, or restart them"
+        "{place}: other processes have it open with an index that this one cannot see (another container, \
+         another index_dir, or its directory in /dev/shm was removed); give all of them the same index_dir, or \
+         restart them"
     );
     Error::new(ErrorKind::Unavailable, message)
 }
@@ -134,12 +147,14 @@ fn check_response_fits(defaults: &Defaults, segment_bytes: u64) -> Result<()> {
 
 /// Makes `secret`, then `meta`: the store is there once its `meta` is.
 fn make_store(medium: &dyn Medium, plan: &Plan) -> Result<Meta> {
-    let secret = Secret::generate()?;
+    let fresh = Secret::generate()?;
     // Taken: an earlier maker died between the two. Its secret has sealed nothing yet, and serves.
-    medium.create(Room::Store, SECRET, secret.len() as u64, &secret)?;
+    medium.create(Room::Store, SECRET, fresh.len() as u64, &fresh)?;
+    let secret = secret_of(medium)?.ok_or_else(|| no_secret(&medium.describe()))?;
     let mut store = [0; 16];
     os::random(&mut store)?;
     let fixed = Fixed {
+        secret_check: secret.check,
         store,
         segment_bytes: plan.segment_bytes,
         first_generation: plan.first_generation,

@@ -119,12 +119,19 @@ fn pristine() -> &'static [File] {
 
 /// The files, and the claim that runs in them.
 fn made() -> Result<(Vec<File>, Option<Claim>)> {
-    let fixed = Fixed { store: [7; 16], segment_bytes: SEGMENT, first_generation: 1024, made_ms: 1 };
     let mut secret = b"semelkey".to_vec();
     secret.extend([1; 16]);
     secret.extend(SEED.to_le_bytes());
     secret.extend([0; 32]);
-    secret.extend(xxh3_64(&secret).to_le_bytes());
+    let sum = xxh3_64(&secret);
+    secret.extend(sum.to_le_bytes());
+    let fixed = Fixed {
+        secret_check: sum as u32,
+        store: [7; 16],
+        segment_bytes: SEGMENT,
+        first_generation: 1024,
+        made_ms: 1,
+    };
     let disk = Disk::default();
     disk.create(Room::Store, "secret", secret.len() as u64, &secret)?;
     disk.create(Room::Store, META, META_BYTES, &fixed.head())?;

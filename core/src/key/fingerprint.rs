@@ -5,6 +5,10 @@ use sha2::{Digest, Sha256};
 /// 32 bytes made of a payload.
 pub(crate) type Fingerprint = [u8; 32];
 
+/// The rule that makes a fingerprint of a payload today: SHA-256 of its bytes. Another rule gets another
+/// number.
+pub(crate) const RULE: u8 = 0;
+
 /// SHA-256 of the payload.
 pub(crate) fn of(payload: &[u8]) -> Fingerprint {
     Sha256::digest(payload).into()

@@ -12,6 +12,8 @@ use crate::os;
 /// ```
 #[derive(Clone, Copy)]
 pub(crate) struct Secret {
+    /// What `meta` remembers of it.
+    pub(crate) check: u32,
     pub(crate) hash: [u64; 2],
     pub(crate) seed: u64,
 }
@@ -47,7 +49,7 @@ impl Secret {
         if !sealed || &bytes[..8] != MAGIC {
             return Err(damaged());
         }
-        Ok(Self { hash: [word(8)?, word(16)?], seed: word(24)? })
+        Ok(Self { hash: [word(8)?, word(16)?], seed: word(24)?, check: word(SEALED)? as u32 })
     }
 }
 

@@ -9,13 +9,14 @@ use super::read::Log;
 use super::record::{CONTROL_WORD, Draft, Kind, LENGTH_WORD, checksum};
 use super::segment::{CHUNK, Segment};
 use super::tail::Tails;
-use crate::engine::control_page::ControlPage;
+use crate::control_page::ControlPage;
 use crate::error::{Error, Result};
 use crate::fault::{kill_point, planted};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Where the next record of each class goes: an address inside a chunk, 0 for none. A thread takes a cursor out while it
-/// appends, so no two threads are ever in one chunk. It prefers its own entry, where the chunk is warm.
+/// Where the next record of each class goes: an address inside a chunk, 0 for none. A thread takes a cursor
+/// out while it appends, so no two threads are ever in one chunk. It prefers its own entry, where the chunk
+/// is warm.
 type Cursors = CachePadded<[AtomicU64; Lifetime::CLASSES]>;
 
 /// More than the threads that append at one moment; those that wait or sleep hold none.
@@ -121,8 +122,8 @@ impl Appender {
         )
     }
 
-    /// Puts a cursor back, into the first entry that is free. A thread that gets in between loses no more than the
-    /// rest of a chunk.
+    /// Puts a cursor back, into the first entry that is free. A thread that gets in between loses no more
+    /// than the rest of a chunk.
     #[inline]
     fn put(&self, lifetime: Lifetime, at: Address) {
         let mine = thread_number();
@@ -132,7 +133,8 @@ impl Appender {
         }
     }
 
-    /// Writes a record whole at `at`; `None` if a record is there. `own` is where the thread would have gone on.
+    /// Writes a record whole at `at`; `None` if a record is there. `own` is where the thread would have gone
+    /// on.
     fn write<'a>(
         &'a self,
         log: &'a Log,
@@ -146,7 +148,8 @@ impl Appender {
         let (length_word, len) = (draft.length_word(), draft.len());
         let words = mapping.words(offset, 2).ok_or_else(outside)?;
         let (length, control) = (&words[LENGTH_WORD / 8], &words[CONTROL_WORD / 8]);
-        // The swap orders the length before every byte of the body: who dies now leaves a record of known length.
+        // The swap orders the length before every byte of the body: who dies now leaves a record of known
+        // length.
         if length.compare_exchange(0, length_word, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return Ok(None);
         }

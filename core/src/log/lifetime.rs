@@ -1,5 +1,7 @@
 //! Lifetime classes: records that end together lie together, so that a segment can go as a whole file.
 
+use crate::control_page::CLASSES_MAX;
+
 /// Records are put by how long they must be kept, not by what they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime(pub(crate) u8);
@@ -10,6 +12,11 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 /// The longest keep of each class. The margin over the round number is for the lease and the grace of a
 /// claim.
 const UP_TO_MS: [u64; Lifetime::CLASSES] = [2 * HOUR_MS, 25 * HOUR_MS, 8 * DAY_MS, 31 * DAY_MS, u64::MAX];
+
+const _: () = assert!(Lifetime::CLASSES <= CLASSES_MAX);
+
+/// A claim stays in the log this long behind its lease, for whoever judges the orphan.
+pub(crate) const CLAIM_GRACE_MS: u64 = HOUR_MS;
 
 impl Lifetime {
     pub(crate) const CLASSES: usize = 5;

@@ -9,5 +9,6 @@ mod read;
 pub(crate) mod record;
 pub(crate) mod segment;
 mod tail;
+pub(crate) mod version;
 
 pub(crate) use read::Log;

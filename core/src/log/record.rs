@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use super::address::{Address, UNIT};
 use super::control::{self, ClaimControl, Swapped};
 use crate::error::{Error, Result};
-use crate::fault::planted;
+use crate::fault::{kill_point, planted};
 use crate::key::{Identity, Place};
 use crate::outcome::OmittedReason;
 use crate::sync::AtomicU64;
@@ -307,6 +307,16 @@ impl<'a> Record<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Marks it if whoever put it into the index has not: nobody may act on a record that a rebuild would not
+    /// believe.
+    pub(crate) fn help(&self) -> Result<()> {
+        if !self.is_committed()? {
+            self.commit()?;
+            kill_point!("begin.helped");
+        }
+        Ok(())
     }
 
     fn damaged(&self) -> Error {

@@ -10,7 +10,7 @@ use super::address::{Address, Geometry, SegmentNumber};
 use super::lifetime::Lifetime;
 use super::read::Log;
 use super::segment::{self, CHUNK, SEGMENT_HEADER, Segment};
-use crate::engine::control_page::ControlPage;
+use crate::control_page::ControlPage;
 use crate::error::{Error, Result};
 use crate::fault::kill_point;
 use crate::os::{Created, Mapping, Medium, Room};
@@ -83,7 +83,7 @@ impl Tails {
     #[cold]
     pub(super) fn take_chunks(&self, log: &Log, lifetime: Lifetime, len: usize) -> Result<Address> {
         let per_segment = (log.geometry.segment_bytes() / CHUNK) as u32;
-        let word = self.maker.page.tail(lifetime)?;
+        let word = self.maker.page.tail(lifetime.index())?;
         loop {
             // Acquire meets the swap that published the segment: its file is linked.
             let tail = Tail(word.load(Ordering::Acquire));
@@ -104,7 +104,7 @@ impl Tails {
     /// Gives the class its next segment, unless somebody else did meanwhile.
     fn grow(&self, log: &Log, lifetime: Lifetime, full: Tail) -> Result<()> {
         let _one_at_a_time = self.growth.lock();
-        let word = self.maker.page.tail(lifetime)?;
+        let word = self.maker.page.tail(lifetime.index())?;
         if word.load(Ordering::Acquire) != full.0 {
             return Ok(());
         }
@@ -194,7 +194,7 @@ impl Maker {
 
     /// Has a segment ready to follow `current`, and its first pages.
     fn make_ready(&self, lifetime: Lifetime, current: SegmentNumber) -> Result<()> {
-        let word = self.page.ready(lifetime)?;
+        let word = self.page.ready(lifetime.index())?;
         let stale = word.load(Ordering::Acquire);
         if stale > u64::from(current.0) {
             return Ok(());
@@ -213,7 +213,7 @@ impl Maker {
     /// Numbers only grow, so a number that is not above the current one is a leftover of a growth that
     /// died.
     fn take_ready(&self, lifetime: Lifetime, current: SegmentNumber) -> Result<Option<SegmentNumber>> {
-        let word = self.page.ready(lifetime)?;
+        let word = self.page.ready(lifetime.index())?;
         let number = word.load(Ordering::Acquire);
         let fresh = number > u64::from(current.0)
             && word.compare_exchange(number, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();

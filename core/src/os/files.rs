@@ -220,7 +220,8 @@ fn refuse_foreign(path: &Path, directory: &OwnedFd) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "{}: it holds other files ({other:?}) and no store, which has a file {META:?}; name an empty directory",
+        "{}: it holds other files ({other:?}) and no store, which has a file {META:?}; \
+         name an empty directory",
         path.display()
     );
     Err(Error::new(ErrorKind::Refused, message))
@@ -408,7 +409,7 @@ impl Medium for FileMedium {
     }
 
     fn anyone_attached(&self) -> Result<bool> {
-        lock::is_locked(self.lock_file()?, lock::FIRST_SLOT, crate::options::limits::PROCESSES.max)
+        lock::is_locked_from(self.lock_file()?, lock::FIRST_SLOT)
             .map_err(|e| Error::io(format!("{}: cannot ask for its processes", self.path.display()), e))
     }
 

@@ -42,9 +42,9 @@ pub(super) fn unlock(file: &File, byte: u64) {
     let _ = call(file, libc::F_OFD_SETLK, &mut description(libc::F_UNLCK, byte, 1));
 }
 
-/// Whether another description holds any of these bytes.
-pub(super) fn is_locked(file: &File, first: u64, count: u64) -> io::Result<bool> {
-    let mut lock = description(libc::F_WRLCK, first, count);
+/// Whether another description holds this byte or any behind it.
+pub(super) fn is_locked_from(file: &File, first: u64) -> io::Result<bool> {
+    let mut lock = description(libc::F_WRLCK, first, 0); // 0: to the end, however far that is
     call(file, libc::F_OFD_GETLK, &mut lock)?;
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }

@@ -1,12 +1,12 @@
 //! Reading the log from its first byte to its last, believing nothing.
 
 use super::Recovery;
-use crate::engine::VERSION_SHIFT;
 use crate::error::Result;
 use crate::log::Log;
 use crate::log::address::SegmentNumber;
 use crate::log::record::Record;
 use crate::log::segment::{self, CHUNK, SEGMENT_HEADER, Step};
+use crate::log::version;
 use crate::os::{Medium, Room};
 
 /// The segments in the log's directory, in order of their numbers.
@@ -52,7 +52,7 @@ fn scan_segment<'l>(
                 match record.is_committed() {
                     Ok(true) => {
                         found.committed += 1;
-                        found.newest_ms = found.newest_ms.max(record.header.version >> VERSION_SHIFT);
+                        found.newest_ms = found.newest_ms.max(version::ms(record.header.version));
                         each(record)?;
                     }
                     Ok(false) => found.uncommitted += 1,

@@ -148,9 +148,9 @@ impl Crew {
         self.kill(0..2).await
     }
 
-    /// Kills in mid-charge, in this many rounds spread over the load. In one it is a worker that has just marked
-    /// an effect, most likely before its call has left. In the next it is both, as soon as the ledger has a charge
-    /// in hand: it will be made, and nobody is left who could record it.
+    /// Kills in mid-charge, in this many rounds spread over the load. In one it is a worker that has just
+    /// marked an effect, most likely before its call has left. In the next it is both, as soon as the
+    /// ledger has a charge in hand: it will be made, and nobody is left who could record it.
     pub(crate) async fn harass(&mut self, load: &Load, ledger: &Child, rounds: usize) -> Result<(), Failure> {
         for round in 0..rounds {
             let due = load.requests() * (round + 1) / (rounds + 1);

@@ -4,7 +4,6 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
-use crate::log::lifetime::Lifetime;
 use crate::os::Mapping;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -26,7 +25,8 @@ const TAILS: usize = 128;
 pub(crate) const CONTROL_PAGE_BYTES: u64 = 4096;
 pub(crate) const CONTROL_PAGE: &str = "control";
 
-const _: () = assert!(TAILS + 64 * Lifetime::CLASSES <= CONTROL_PAGE_BYTES as usize);
+/// The most lifetime classes there is room for.
+pub(crate) const CLASSES_MAX: usize = (CONTROL_PAGE_BYTES as usize - TAILS) / 64;
 
 /// What is fixed when an index is made.
 #[derive(Clone, Copy, Debug)]
@@ -79,13 +79,13 @@ impl ControlPage {
 
     /// The tail of a class: see the log.
     #[inline]
-    pub(crate) fn tail(&self, lifetime: Lifetime) -> Result<&AtomicU64> {
-        self.mapping.word(TAILS + 64 * lifetime.index()).ok_or_else(too_short)
+    pub(crate) fn tail(&self, class: usize) -> Result<&AtomicU64> {
+        self.mapping.word(TAILS + 64 * class).ok_or_else(too_short)
     }
 
     /// The number of the segment made ready to follow the class's last one; 0 or a stale number: none.
-    pub(crate) fn ready(&self, lifetime: Lifetime) -> Result<&AtomicU64> {
-        self.mapping.word(TAILS + 64 * lifetime.index() + 8).ok_or_else(too_short)
+    pub(crate) fn ready(&self, class: usize) -> Result<&AtomicU64> {
+        self.mapping.word(TAILS + 64 * class + 8).ok_or_else(too_short)
     }
 
     /// The segment number to try next. It is used up only once a file has it, by
