@@ -94,8 +94,8 @@ impl Fixed {
         let format = word(8)? as u32;
         if format != FORMAT {
             let message = format!(
-                "{place}: it was written in format {format}, this version of semel reads format {FORMAT}; open it \
-                 with the version that wrote it"
+                "{place}: it was written in format {format}, this version of semel reads format {FORMAT}; open \
+                 it with the version that wrote it"
             );
             return Err(Error::new(ErrorKind::Incompatible, message));
         }

@@ -127,8 +127,8 @@ fn no_secret(place: &str) -> Error {
 fn index_out_of_sight(place: &str) -> Error {
     let message = format!(
         "{place}: other processes have it open with an index that this one cannot see (another container, \
-         another index_dir, or its directory in /dev/shm was removed); give all of them the same index_dir, or \
-         restart them"
+         another index_dir, or its directory in /dev/shm was removed); give all of them the same \
+         index_dir, or restart them"
     );
     Error::new(ErrorKind::Unavailable, message)
 }
