@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::answer::replay;
 use crate::ending::{COMPLETE, Ending, Over, RELEASE};
@@ -80,6 +80,15 @@ impl Claim {
         self.reason
     }
 
+    /// When the lease ends, by the store's clock, unless a heartbeat moves it.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn deadline(&self) -> Result<SystemTime> {
+        let deadline_ms = self.handle.engine.read(self.word)?.claim_control()?.deadline_ms();
+        Ok(SystemTime::UNIX_EPOCH + Duration::from_millis(deadline_ms))
+    }
+
     /// Marks the point of no return, before the first effect outside. From here on a crash puts the key in
     /// doubt; it does not run again.
     ///
@@ -122,7 +131,8 @@ impl Claim {
         self.end(Kind::Completed, &response)
     }
 
-    /// Records that it failed for good: replayed like a completion.
+    /// Records that it failed for good: replayed like a completion. After a completion it changes nothing, and is
+    /// Ok.
     ///
     /// # Errors
     /// As [`complete`](Claim::complete).

@@ -37,3 +37,16 @@ pub use outcome::{
 pub use recovery::Recovery;
 pub use request::{OnCrash, Request, Resolution, Response};
 pub use store::Store;
+
+/// The pages of `core/docs`, as part of the documentation.
+#[cfg(doc)]
+pub mod docs {
+    #[doc = include_str!("../docs/guarantees.md")]
+    pub mod guarantees {}
+    #[doc = include_str!("../docs/architecture.md")]
+    pub mod architecture {}
+    #[doc = include_str!("../docs/concurrency.md")]
+    pub mod concurrency {}
+    #[doc = include_str!("../docs/format.md")]
+    pub mod format {}
+}

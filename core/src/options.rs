@@ -160,7 +160,7 @@ impl Builder {
         self
     }
 
-    /// The clock of this handle; tests pass a [manual](Clock::manual) one.
+    /// The clock of the store in this process, by its first handle; tests pass a [manual](Clock::manual) one.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;

@@ -115,7 +115,7 @@ impl Store {
             let claim = match self.look(&identity, place, now_ms)? {
                 Look::Vacant(slot) => {
                     let appended = early.map_or_else(|| engine.append(&draft, now_ms), Ok)?;
-                    self.grant(&draft, appended, slot, Word::EMPTY, StartReason::Fresh)
+                    self.grant(&draft, appended, slot, Word::EMPTY, StartReason::Fresh)?
                 }
                 Look::Found(Over { slot, word, record }, judged) => {
                     drop(early);
@@ -129,7 +129,7 @@ impl Store {
                     let seen = Seen { record: &record, reason: reason_after(judged.standing) };
                     let draft = self.draft(&asked, Some(&seen), now_ms);
                     let appended = engine.append(&draft, now_ms)?;
-                    self.grant(&draft, appended, slot, word, seen.reason)
+                    self.grant(&draft, appended, slot, word, seen.reason)?
                 }
                 Look::Full => return Err(self.index_full()),
             };
@@ -167,7 +167,7 @@ impl Store {
         slot: Slot,
         from: Word,
         reason: StartReason,
-    ) -> Option<Claim> {
+    ) -> Result<Option<Claim>> {
         let word = Word::new(draft.place.tag(), appended.address);
         #[cfg(feature = "kill-points")]
         let word = Word(crate::fault::reused(draft.place.0, word.0));
@@ -176,16 +176,20 @@ impl Store {
             if planted!("record.reused") {
                 std::mem::forget(appended);
             }
-            return None;
+            return Ok(None);
         }
         kill_point!("begin.swapped");
-        appended.commit();
+        appended.commit()?;
         kill_point!("begin.committed");
-        Some(Claim::new(self.0.clone(), slot, word, Fence(draft.fence), draft.attempt, reason))
+        Ok(Some(Claim::new(self.0.clone(), slot, word, Fence(draft.fence), draft.attempt, reason)))
     }
 
     /// The claim on a key, over the record that was seen of it.
-    fn draft<'d>(&self, asked: &'d Asked<'_>, seen: Option<&Seen<'_>>, now_ms: u64) -> Draft<'d> {
+    fn draft<'d>(&self, asked: &'d Asked<'_>, seen: Option<&'d Seen<'_>>, now_ms: u64) -> Draft<'d> {
+        // Who takes over without a payload must not unbind the key from the one it began with.
+        let inherited = seen
+            .filter(|seen| seen.reason == StartReason::Takeover)
+            .and_then(|seen| seen.record.fingerprint());
         let header = seen.map(|seen| seen.record.header);
         let version = version::next(header.map_or(0, |header| header.version), now_ms);
         let deadline_ms = now_ms + asked.lease_ms;
@@ -201,7 +205,7 @@ impl Store {
             attempt: seen.map_or(1, Seen::next_attempt),
             holder: self.0.engine.holder(),
             previous: seen.map(|seen| seen.record.address),
-            fingerprint: asked.bound_to.as_ref().map(|bytes| &bytes[..]),
+            fingerprint: asked.bound_to.as_ref().map(|bytes| &bytes[..]).or(inherited),
             rule: RULE,
             in_doubt_on_crash: asked.on_crash == OnCrash::InDoubt,
             status: 0,

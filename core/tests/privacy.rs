@@ -213,3 +213,17 @@ fn an_open_that_fails_does_not_show_what_it_read() {
     common::run("chmod", &["600", store.join("meta").to_str().unwrap()]);
     quiet_error(&small(dir.path()).open().unwrap_err());
 }
+
+#[test]
+fn no_debug_shows_the_secret_of_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = Store::builder().path(dir.path().join("store")).index_dir(dir.path());
+    let store = builder.segment(4 << 20).first_generation(1024).open().unwrap();
+    let secret = std::fs::read(dir.path().join("store/secret")).unwrap();
+    let shown = format!("{store:?} {store:#?}");
+    for word in secret[8..32].chunks_exact(8) {
+        let word = u64::from_le_bytes(word.try_into().unwrap());
+        assert!(!shown.contains(&word.to_string()), "{shown}");
+        assert!(!shown.contains(&format!("{word:x}")), "{shown}");
+    }
+}

@@ -303,3 +303,32 @@ fn large_and_small_responses_lie_side_by_side() {
         }
     });
 }
+
+#[test]
+fn a_takeover_without_a_payload_leaves_the_key_bound() {
+    on_each(|store, clock| {
+        let late = start(store, "k");
+        clock.advance(secs(31));
+        let next = match store.begin(Request::new("test", "k")).unwrap() {
+            Outcome::Started(claim) => claim,
+            other => panic!("{other:?}"),
+        };
+        assert!(next.deadline().unwrap() > late.deadline().unwrap());
+        let other = store.begin(Request::new("test", "k").payload("b")).unwrap();
+        assert!(matches!(other, Outcome::Mismatch(_)), "{other:?}");
+    });
+}
+
+#[test]
+fn ending_again_with_a_large_body_uses_no_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = Store::builder().path(dir.path().join("store")).index_dir(dir.path());
+    let store = builder.segment(4 << 20).first_generation(1024).open().unwrap();
+    let claim = start(&store, "k");
+    let body = vec![7; 1 << 20];
+    for _ in 0..50 {
+        claim.complete(Response::new(&body)).unwrap();
+    }
+    let segments = std::fs::read_dir(dir.path().join("store/log")).unwrap().count();
+    assert!(segments <= 3, "{segments} segments");
+}

@@ -75,8 +75,8 @@ impl Fixed {
         head
     }
 
-    /// Reads the fixed part. `place` is for messages only.
-    pub(crate) fn parse(bytes: &[u8], place: &str) -> Result<Self> {
+    /// Reads the fixed part, from the first bytes of a file of this length. `place` is for messages only.
+    pub(crate) fn parse(bytes: &[u8], len: usize, place: &str) -> Result<Self> {
         let no_store = || {
             let message =
                 format!("{place}: its file {META:?} is not semel's; move it away, or choose another path");
@@ -94,12 +94,12 @@ impl Fixed {
         let format = word(8)? as u32;
         if format != FORMAT {
             let message = format!(
-                "{place}: it was written in format {format}, this version of semel reads format {FORMAT}; open \
-                 it with the version that wrote it"
+                "{place}: it was written in format {format}, this version of semel reads {FORMAT}; open it \
+                 with the version that wrote it"
             );
             return Err(Error::new(ErrorKind::Incompatible, message));
         }
-        if word(FIXED)? != xxh3_64(&bytes[..FIXED]) || bytes.len() as u64 != META_BYTES {
+        if word(FIXED)? != xxh3_64(&bytes[..FIXED]) || len as u64 != META_BYTES {
             return Err(damaged());
         }
         let mut store = [0; 16];
@@ -128,7 +128,9 @@ fn sealed_mark(ms: u64) -> u64 {
 
 impl Meta {
     pub(crate) fn open(mapping: Mapping, place: &str) -> Result<Self> {
-        let fixed = Fixed::parse(mapping.bytes(0, mapping.len()).unwrap_or_default(), place)?;
+        // Only these bytes: those behind them change while others look.
+        let head = mapping.bytes(0, (FIXED + 8).min(mapping.len())).unwrap_or_default();
+        let fixed = Fixed::parse(head, mapping.len(), place)?;
         Ok(Self { fixed, mapping })
     }
 
@@ -242,8 +244,8 @@ mod tests {
 
     #[test]
     fn garbage_another_version_and_damage_are_told_apart() {
-        let kind = |bytes: &[u8]| Fixed::parse(bytes, "p").unwrap_err().kind();
-        assert!(Fixed::parse(&page(&fixed()), "p").is_ok());
+        let kind = |bytes: &[u8]| Fixed::parse(bytes, bytes.len(), "p").unwrap_err().kind();
+        assert!(Fixed::parse(&page(&fixed()), META_BYTES as usize, "p").is_ok());
         assert_eq!(kind(b"PK\x03\x04 not a store"), ErrorKind::Refused);
         assert_eq!(kind(b""), ErrorKind::Refused);
         let mut other = page(&fixed());
@@ -259,6 +261,9 @@ mod tests {
     #[test]
     fn sizes_out_of_bounds_are_damage_even_when_sealed() {
         let huge = Fixed { segment_bytes: 1 << 50, ..fixed() };
-        assert_eq!(Fixed::parse(&page(&huge), "p").unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            Fixed::parse(&page(&huge), META_BYTES as usize, "p").unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod meta;
 mod open;
 mod registry;
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -26,7 +27,6 @@ pub(crate) use registry::engine_for;
 const HIGH_WATER_AHEAD_MS: u64 = 10_000;
 
 /// Everything a verb needs.
-#[derive(Debug)]
 pub(crate) struct Engine {
     meta: Meta,
     page: ControlPage,
@@ -44,6 +44,13 @@ pub(crate) struct Engine {
 pub(crate) struct Handle {
     pub(crate) engine: Arc<Engine>,
     pub(crate) defaults: Defaults,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not derived: the hash keys and the checksum seed are the store's secret.
+        f.debug_struct("Engine").field("recovery", &self.recovery).finish_non_exhaustive()
+    }
 }
 
 impl Engine {
@@ -94,6 +101,15 @@ impl Engine {
     #[inline]
     pub(crate) fn append_at_hand(&self, draft: &Draft<'_>, now_ms: u64) -> Option<Appended<'_>> {
         self.appender.append_at_hand(&self.log, draft, lifetime_of(draft, now_ms))
+    }
+
+    /// As [`append`](Self::append), where there is no room for another segment: in a chunk of its own class,
+    /// or of whichever class has one with room left.
+    #[cold]
+    pub(crate) fn append_anywhere(&self, draft: &Draft<'_>, now_ms: u64) -> Option<Appended<'_>> {
+        let own = lifetime_of(draft, now_ms);
+        let mut classes = std::iter::once(own).chain(Lifetime::all());
+        classes.find_map(|lifetime| self.appender.append_in_open_chunks(&self.log, draft, lifetime))
     }
 
     /// The one step that decides.

@@ -15,7 +15,7 @@ use crate::log::Log;
 use crate::log::address::Geometry;
 use crate::log::append::Appender;
 use crate::log::record::{self, Holder};
-use crate::log::segment::SEGMENT_HEADER;
+use crate::log::segment::{self, SEGMENT_HEADER};
 use crate::options::{Defaults, Plan};
 use crate::os::{self, Created, Medium, Room};
 use crate::recovery::{self, Recovery};
@@ -39,7 +39,7 @@ impl Engine {
         };
         check_before_writing(&*medium, plan).map_err(abandoning)?;
         let (meta, index, log, hash, holder) = {
-            let _lock = medium.lock()?;
+            let _lock = medium.lock().map_err(abandoning)?;
             Self::open_rooms(&medium, plan).map_err(abandoning)?
         };
         let Index { page, generation, recovery } = index;
@@ -92,7 +92,7 @@ impl Engine {
 fn check_before_writing(medium: &dyn Medium, plan: &Plan) -> Result<()> {
     let place = medium.describe();
     let meta = medium.read(Room::Store, META)?;
-    let fixed = meta.map(|bytes| Fixed::parse(&bytes, &place)).transpose()?;
+    let fixed = meta.map(|bytes| Fixed::parse(&bytes, bytes.len(), &place)).transpose()?;
     let secret = secret_of(medium)?;
     match fixed {
         Some(fixed) => {
@@ -101,7 +101,8 @@ fn check_before_writing(medium: &dyn Medium, plan: &Plan) -> Result<()> {
         }
         None => {
             check_response_fits(&plan.defaults, plan.segment_bytes)?;
-            medium.check_room(2 * plan.segment_bytes + META_BYTES)
+            let index_bytes = bytes_of(plan.first_generation) + CONTROL_PAGE_BYTES;
+            medium.check_room(2 * plan.segment_bytes + META_BYTES, index_bytes)
         }
     }
 }
@@ -204,8 +205,13 @@ fn rebuilt_index(medium: &dyn Medium, plan: &Plan, meta: &Meta, log: &Log, hash:
     let mut binding = Binding { index, meta: identity, ..Binding::default() };
     meta.bind(&binding)?;
 
-    let segments = recovery::segments(medium)?;
-    let survey = recovery::survey(log, &segments)?;
+    let mut segments = recovery::segments(medium)?;
+    let next_segment = segments.last().map_or(1, |last| last.0 + 1);
+    let (survey, empty) = recovery::survey(log, &segments)?;
+    for number in &empty {
+        medium.remove(Room::Log, &segment::name(*number))?; // made ready, or by a growth that died
+    }
+    segments.retain(|number| !empty.contains(number));
     let words = recovery::words_for(survey.committed, meta.fixed.first_generation);
     medium.enter_index(&index_name(&index), Some(bytes_of(words) + CONTROL_PAGE_BYTES))?;
     let generation = Generation::create(medium, FIRST_GENERATION, store, words)?;
@@ -222,7 +228,7 @@ fn rebuilt_index(medium: &dyn Medium, plan: &Plan, meta: &Meta, log: &Log, hash:
     };
     let page =
         ControlPage::open(mapping).ok_or_else(|| Error::corrupt("a new control page cannot be read back"))?;
-    page.set_next_segment(segments.last().map_or(1, |last| last.0 + 1))?;
+    page.set_next_segment(next_segment)?;
     binding.boot = medium.boot_id()?;
     binding.control = medium.identity(Room::Index, CONTROL_PAGE)?.unwrap_or_default();
     meta.bind(&binding)?;

@@ -43,8 +43,8 @@ impl Medium for Disk {
     fn identity(&self, room: Room, name: &str) -> Result<Option<FileIdentity>> {
         self.0.identity(room, name)
     }
-    fn check_room(&self, bytes: u64) -> Result<()> {
-        self.0.check_room(bytes)
+    fn check_room(&self, bytes: u64, _: u64) -> Result<()> {
+        self.0.check_room(bytes, 0)
     }
     fn make_room(&self, room: Room) -> Result<()> {
         self.0.make_room(room)

@@ -3,7 +3,7 @@
 use crossbeam_utils::CachePadded;
 
 use super::address::{Address, UNIT};
-use super::control;
+use super::control::{self, Swapped};
 use super::lifetime::Lifetime;
 use super::read::Log;
 use super::record::{CONTROL_WORD, Draft, Kind, LENGTH_WORD, checksum};
@@ -87,6 +87,27 @@ impl Appender {
         appended
     }
 
+    /// Appends into whichever chunk of this process has room; makes no segment.
+    #[cold]
+    pub(crate) fn append_in_open_chunks<'a>(
+        &'a self,
+        log: &'a Log,
+        draft: &Draft<'_>,
+        lifetime: Lifetime,
+    ) -> Option<Appended<'a>> {
+        (0..CURSORS).find_map(|number| {
+            let entry = self.entry(number, lifetime);
+            let at = Address(entry.swap(0, Ordering::Acquire));
+            let fits = left_in_chunk(log, at) >= draft.len();
+            let appended = fits.then(|| self.write(log, draft, lifetime, at, at));
+            let appended = appended.and_then(|appended| appended.ok().flatten());
+            if appended.is_none() {
+                self.put(lifetime, at);
+            }
+            appended
+        })
+    }
+
     fn append_with<'a>(
         &'a self,
         log: &'a Log,
@@ -126,6 +147,9 @@ impl Appender {
     /// than the rest of a chunk.
     #[inline]
     fn put(&self, lifetime: Lifetime, at: Address) {
+        if at.0 == 0 {
+            return;
+        }
         let mine = thread_number();
         let mut entries = (mine..mine + CURSORS).map(|number| self.entry(number, lifetime));
         if let Some(free) = entries.find(|entry| entry.load(Ordering::Relaxed) == 0) {
@@ -164,7 +188,7 @@ impl Appender {
         kill_point!("append.checksum");
         prefetch_next(segment, offset, len);
 
-        let next = Address(at.0 + len as u64 / UNIT);
+        let next = behind(log, at, len);
         let roomier = |one: Address, other: Address| left_in_chunk(log, one) > left_in_chunk(log, other);
         // Of two chunks the roomier is kept: a large record does not end a chunk.
         let with = if at == own || roomier(next, own) { next } else { own };
@@ -187,11 +211,16 @@ impl Appender {
     }
 }
 
-/// Bytes left behind a cursor. A cursor at the very end of its chunk looks like the start of the next one,
-/// which is somebody else's: it has none.
+/// Bytes left behind a cursor. Zero is no cursor: a chunk that is full leaves none, since its end is the
+/// start of a chunk that is somebody else's.
 fn left_in_chunk(log: &Log, at: Address) -> usize {
-    let offset = log.geometry().offset(at);
-    if offset.is_multiple_of(CHUNK) { 0 } else { CHUNK - offset % CHUNK }
+    if at.0 == 0 { 0 } else { CHUNK - log.geometry().offset(at) % CHUNK }
+}
+
+/// The cursor behind a record.
+fn behind(log: &Log, at: Address, len: usize) -> Address {
+    let next = Address(at.0 + len as u64 / UNIT);
+    if log.geometry().offset(next).is_multiple_of(CHUNK) { Address(0) } else { next }
 }
 
 /// Has the lines of the next record on their way, long before it is written.
@@ -205,17 +234,18 @@ fn prefetch_next(segment: &Segment, offset: usize, len: usize) {
 
 impl Appended<'_> {
     /// Marks it as being in the index; the winner of the swap does this before it tells anybody.
-    pub(crate) fn commit(mut self) {
+    pub(crate) fn commit(mut self) -> Result<()> {
         self.is_committed = true;
         self.appender.put(self.lifetime, self.with);
         match self.kind {
             _ if planted!("mark.skipped") => {}
-            Kind::Claim => {
-                // Only damage can refuse it, and damage is met by whoever reads it next.
-                let _ = control::commit_claim(self.control);
+            Kind::Claim if control::commit_claim(self.control) != Swapped::Done => {
+                return Err(Error::corrupt("the control word of a claim was damaged while it was granted"));
             }
+            Kind::Claim => {}
             _ => control::commit(self.control),
         }
+        Ok(())
     }
 }
 

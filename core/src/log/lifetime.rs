@@ -26,6 +26,10 @@ impl Lifetime {
         Self(UP_TO_MS.iter().take_while(|&&bound| keep_for_ms > bound).count() as u8)
     }
 
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..Self::CLASSES as u8).map(Self)
+    }
+
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }

@@ -8,8 +8,7 @@ use super::segment::{self, Segment, Segments};
 use crate::error::{Error, Result};
 use crate::os::Medium;
 
-/// The segments of one open store.
-#[derive(Debug)]
+/// The segments of one open store. No Debug: the seed is part of the store's secret.
 pub(crate) struct Log {
     pub(super) medium: Arc<dyn Medium>,
     pub(super) segments: Segments,

@@ -23,7 +23,7 @@ use crate::sync::AtomicU64;
 /// record.
 pub(super) const LENGTH_WORD: usize = 0;
 pub(super) const CONTROL_WORD: usize = LENGTH_WORD + 8;
-const HEADER: usize = CONTROL_WORD + 8;
+pub(super) const HEADER: usize = CONTROL_WORD + 8;
 const SEALED: usize = HEADER + 8;
 const VARIABLE: usize = HEADER + size_of::<Header>();
 const FINGERPRINT: usize = 32;
@@ -223,8 +223,8 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Reads the record in `bytes` (which start at its LENGTH word). `None`: its bytes are not what was
-    /// written.
+    /// Reads the record in `bytes`, which start at its header: the words before it change while others look.
+    /// `None`: its bytes are not what was written.
     pub(crate) fn parse(
         seed: u64,
         address: Address,
@@ -233,9 +233,9 @@ impl<'a> Record<'a> {
         bytes: &'a [u8],
     ) -> Option<Self> {
         let kind = Kind::from_length_word(length_word)?;
-        let (header, variable) = Header::ref_from_prefix(bytes.get(HEADER..)?).ok()?;
+        let (header, variable) = Header::ref_from_prefix(bytes).ok()?;
         let sealed_len = (VARIABLE - SEALED).checked_add(header.variable_len())?;
-        let sealed = bytes.get(SEALED..)?.get(..sealed_len)?;
+        let sealed = bytes.get(SEALED - HEADER..)?.get(..sealed_len)?;
         (checksum(seed, address, length_word, sealed) == header.checksum).then_some(Self {
             address,
             kind,

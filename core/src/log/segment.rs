@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::address::{Address, Geometry, SegmentNumber};
 use super::lifetime::Lifetime;
-use super::record::{self, Record};
+use super::record::{self, HEADER as RECORD_HEADER, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::os::{Mapping, Medium, Room};
 
@@ -117,7 +117,8 @@ impl Segment {
         let words = self.mapping.words(offset, 2)?;
         let length_word = words[0].load(crate::sync::Ordering::Relaxed);
         let length = record::length_of(length_word, self.mapping.len() - offset)?;
-        Record::parse(seed, address, length_word, &words[1], self.mapping.bytes(offset, length)?)
+        let rest = self.mapping.bytes(offset + RECORD_HEADER, length - RECORD_HEADER)?;
+        Record::parse(seed, address, length_word, &words[1], rest)
     }
 
     /// What a walk meets at this offset.

@@ -3,6 +3,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
@@ -54,7 +55,15 @@ pub(crate) struct Tails {
     /// Taken by one thread of this process at a time to make a segment; other processes make theirs, and the
     /// tail decides.
     growth: Mutex<()>,
-    helper: Mutex<Option<SyncSender<Job>>>,
+    helper: Mutex<Option<Helper>>,
+}
+
+/// The thread that runs ahead, and the process in which it does.
+#[derive(Debug)]
+struct Helper {
+    jobs: SyncSender<Job>,
+    thread: JoinHandle<()>,
+    process: u32,
 }
 
 /// What it takes to make a segment.
@@ -149,16 +158,28 @@ impl Tails {
         let mut helper = self.helper.lock();
         if helper.is_none() {
             let (sender, jobs) = sync_channel(WAITING);
+            let process = std::process::id();
             // Weak: a store that was dropped is left at once, not when its helper has noticed.
             let maker = Arc::downgrade(&self.maker);
             let builder = std::thread::Builder::new().name("semel-ahead".into());
-            if builder.spawn(move || help(&jobs, &maker)).is_err() {
-                return;
-            }
-            *helper = Some(sender);
+            let Ok(thread) = builder.spawn(move || help(&jobs, &maker)) else { return };
+            *helper = Some(Helper { jobs: sender, thread, process });
         }
-        if let Some(sender) = &*helper {
-            let _ = sender.try_send(job);
+        if let Some(helper) = &*helper {
+            let _ = helper.jobs.try_send(job);
+        }
+    }
+}
+
+impl Drop for Tails {
+    /// Waits until the helper is done: a store that was dropped makes no more files and holds no process
+    /// slot. A forked child has no helper to wait for.
+    fn drop(&mut self) {
+        if let Some(Helper { jobs, thread, process }) = self.helper.get_mut().take() {
+            drop(jobs);
+            if process == std::process::id() {
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -203,8 +224,15 @@ impl Maker {
         segment.mapping.populate(0, AHEAD);
         kill_point!("segment.ready");
         let number = u64::from(segment.number.0);
-        if word.compare_exchange(stale, number, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        // The class may have grown on while this one was being made: then it would never be asked for.
+        let is_late =
+            Tail(self.page.tail(lifetime.index())?.load(Ordering::Acquire)).segment() > segment.number;
+        if is_late || word.compare_exchange(stale, number, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return self.medium.remove(Room::Log, &segment::name(segment.number));
+        }
+        if stale != 0 {
+            // Made ready too late for its turn, and from the swap on nobody's.
+            return self.medium.remove(Room::Log, &segment::name(SegmentNumber(stale as u32)));
         }
         Ok(())
     }

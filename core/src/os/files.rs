@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{Access, AtFlags, FallocateFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::directory::{self, DIRECTORY_MODE, FILE_MODE};
@@ -72,7 +72,7 @@ impl FileMedium {
 
     /// Identity of the store's directory: the same for every path that leads to it.
     pub(crate) fn directory_identity(path: &Path) -> Option<(u64, u64)> {
-        rustix::fs::stat(path).ok().map(|stat| (stat.st_dev, stat.st_ino))
+        rustix::fs::lstat(path).ok().map(|stat| (stat.st_dev, stat.st_ino))
     }
 
     /// The lock file, made if it is not there.
@@ -170,8 +170,11 @@ impl FileMedium {
         }
     }
 
-    fn make_index(&self, place: &Path, name: &str, bytes: u64) -> Result<()> {
+    /// Whether an index of so many bytes may be made in this place.
+    fn check_index_place(&self, place: &Path, bytes: u64) -> Result<()> {
         let chosen = self.index_dir.is_some();
+        rustix::fs::access(place, Access::WRITE_OK)
+            .map_err(|e| Error::io(format!("{}: cannot make the index there", place.display()), e))?;
         let system = rustix::fs::statfs(place)
             .map_err(|e| Error::io(format!("{}: cannot use it for the index", place.display()), e))?;
         if !chosen && place != self.path && system.f_type as u64 != TMPFS {
@@ -180,6 +183,11 @@ impl FileMedium {
         if (system.f_bavail).saturating_mul(system.f_bsize as u64) < bytes {
             return Err(Error::full(format!("{}: no room for an index of {bytes} bytes", place.display())));
         }
+        Ok(())
+    }
+
+    fn make_index(&self, place: &Path, name: &str, bytes: u64) -> Result<()> {
+        self.check_index_place(place, bytes)?;
         let path = place.join(name);
         rustix::fs::mkdir(&path, Mode::from_raw_mode(DIRECTORY_MODE))
             .map_err(|e| Error::io(format!("{}: cannot make the index directory", path.display()), e))?;
@@ -305,7 +313,10 @@ impl Medium for FileMedium {
         }
     }
 
-    fn check_room(&self, bytes: u64) -> Result<()> {
+    fn check_room(&self, bytes: u64, index_bytes: u64) -> Result<()> {
+        let places = self.index_places();
+        let mut checked = places.iter().map(|place| self.check_index_place(place, index_bytes));
+        checked.find(Result::is_ok).unwrap_or_else(|| self.check_index_place(&places[0], index_bytes))?;
         let system = rustix::fs::fstatvfs(&self.store)
             .map_err(|e| Error::io(format!("{}: cannot ask for its free space", self.path.display()), e))?;
         let free = system.f_bavail.saturating_mul(system.f_frsize);

@@ -51,7 +51,7 @@ impl Medium for MemoryMedium {
         Ok(Some(FileIdentity::default()))
     }
 
-    fn check_room(&self, _: u64) -> Result<()> {
+    fn check_room(&self, _: u64, _: u64) -> Result<()> {
         Ok(())
     }
 

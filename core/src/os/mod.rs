@@ -72,8 +72,8 @@ pub(crate) trait Medium: Send + Sync + fmt::Debug {
     fn remove(&self, room: Room, name: &str) -> Result<()>;
     /// Identity of a file, `None` if there is no such file.
     fn identity(&self, room: Room, name: &str) -> Result<Option<FileIdentity>>;
-    /// Refuses if there is not room for this much in the store's file system.
-    fn check_room(&self, bytes: u64) -> Result<()>;
+    /// Refuses if there is not room for this much in the store's file system, or for so large an index.
+    fn check_room(&self, bytes: u64, index_bytes: u64) -> Result<()>;
     /// Makes a room's directory if it is not there.
     fn make_room(&self, room: Room) -> Result<()>;
     /// Enters the index directory of this name; with `bytes`, makes it where that much fits. `false`: not

@@ -24,3 +24,10 @@ pub struct Recovery {
     /// The newest version's time, in milliseconds.
     pub(crate) newest_ms: u64,
 }
+
+impl Recovery {
+    /// Everything that is not empty.
+    fn met(&self) -> u64 {
+        self.committed + self.uncommitted + self.unreadable
+    }
+}

@@ -17,9 +17,18 @@ pub(crate) fn segments(medium: &dyn Medium) -> Result<Vec<SegmentNumber>> {
     Ok(numbers)
 }
 
-/// Counts what is there.
-pub(crate) fn survey(log: &Log, segments: &[SegmentNumber]) -> Result<Recovery> {
-    scan(log, segments, |_| Ok(()))
+/// Counts what is there, and names the segments in which nothing was ever written.
+pub(crate) fn survey(log: &Log, segments: &[SegmentNumber]) -> Result<(Recovery, Vec<SegmentNumber>)> {
+    let mut found = Recovery::default();
+    let mut empty = Vec::new();
+    for &number in segments {
+        let before = found.met();
+        scan_segment(log, number, &mut found, &mut |_| Ok(()))?;
+        if found.met() == before {
+            empty.push(number);
+        }
+    }
+    Ok((found, empty))
 }
 
 /// Hands every committed record to `each`.
@@ -62,7 +71,8 @@ fn scan_segment<'l>(
             }
             Step::Garbage(length) => {
                 found.unreadable += 1;
-                offset + length
+                // Its length may be what is damaged: it is not followed into chunks of other appenders.
+                (offset + length).min(next_chunk(offset))
             }
             Step::Unreadable => {
                 found.unreadable += 1;

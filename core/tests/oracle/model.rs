@@ -122,6 +122,9 @@ impl Model {
             (_, given) => given.is_some(),
         };
         let state = State::Claimed { deadline: self.now + lease, effect: false, in_doubt_on_crash };
+        // Who takes over without a payload leaves the key bound as it was.
+        let inherited = known.filter(|_| reason == StartReason::Takeover).and_then(|record| record.payload);
+        let payload = payload.or(inherited);
         let fence = fence.unwrap_or_default();
         self.keys.insert(key, Record { at: self.now, fence, attempt, payload, state });
         Answer::Started { reason, attempt, grew }
