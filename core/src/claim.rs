@@ -131,8 +131,8 @@ impl Claim {
         self.end(Kind::Completed, &response)
     }
 
-    /// Records that it failed for good: replayed like a completion. After a completion it changes nothing, and is
-    /// Ok.
+    /// Records that it failed for good: replayed like a completion. After a completion it is Ok and changes
+    /// nothing.
     ///
     /// # Errors
     /// As [`complete`](Claim::complete).
