@@ -51,8 +51,8 @@ fn a_disk_that_is_full_at_open_gets_nothing_written() {
 }
 
 #[test]
-fn a_log_that_cannot_grow_refuses_new_keys_and_lets_started_ones_end() {
-    if !in_own_mounts("a_log_that_cannot_grow_refuses_new_keys_and_lets_started_ones_end") {
+fn a_log_that_cannot_grow_refuses_new_keys_and_loses_no_started_one() {
+    if !in_own_mounts("a_log_that_cannot_grow_refuses_new_keys_and_loses_no_started_one") {
         return;
     }
     let dir = disk("8m");

@@ -332,3 +332,28 @@ fn ending_again_with_a_large_body_uses_no_room() {
     let segments = std::fs::read_dir(dir.path().join("store/log")).unwrap().count();
     assert!(segments <= 3, "{segments} segments");
 }
+
+#[test]
+fn what_a_begin_wrote_too_early_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = dir.path().join("index");
+    std::fs::create_dir(&index).unwrap();
+    let open = || {
+        let builder = Store::builder().path(dir.path().join("store")).index_dir(&index);
+        builder.segment(4 << 20).first_generation(1024).open().unwrap()
+    };
+    let store = open();
+    let running = start(&store, "running");
+    start(&store, "done").complete(Response::new("x")).unwrap();
+    for _ in 0..10_000 {
+        assert!(matches!(begin(&store, "done"), Outcome::Replay(_)));
+        assert!(matches!(begin(&store, "running"), Outcome::InProgress(_)));
+    }
+    start(&store, "another").complete(Response::new("y")).unwrap();
+    drop((running, store));
+    std::fs::remove_dir_all(&index).unwrap();
+    std::fs::create_dir(&index).unwrap();
+    let found = open().recovery().cloned().unwrap();
+    // Three claims, two completions, one release; of the claims that were not needed nothing is left.
+    assert_eq!((found.committed, found.uncommitted, found.unreadable), (6, 0, 0), "{found:?}");
+}

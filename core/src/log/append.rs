@@ -61,15 +61,7 @@ impl Appender {
         draft: &Draft<'_>,
         lifetime: Lifetime,
     ) -> Option<Appended<'a>> {
-        // Acquire meets the Release of whoever put it back: a chunk is seen as that thread left it.
-        let own = Address(self.entry(thread_number(), lifetime).swap(0, Ordering::Acquire));
-        let appended = (left_in_chunk(log, own) >= draft.len())
-            .then(|| self.write(log, draft, lifetime, own, own))
-            .and_then(|appended| appended.ok().flatten());
-        if appended.is_none() {
-            self.put(lifetime, own);
-        }
-        appended
+        self.append_in(self.entry(thread_number(), lifetime), log, draft, lifetime)
     }
 
     /// Appends, in a fresh chunk if need be.
@@ -95,17 +87,27 @@ impl Appender {
         draft: &Draft<'_>,
         lifetime: Lifetime,
     ) -> Option<Appended<'a>> {
-        (0..CURSORS).find_map(|number| {
-            let entry = self.entry(number, lifetime);
-            let at = Address(entry.swap(0, Ordering::Acquire));
-            let fits = left_in_chunk(log, at) >= draft.len();
-            let appended = fits.then(|| self.write(log, draft, lifetime, at, at));
-            let appended = appended.and_then(|appended| appended.ok().flatten());
-            if appended.is_none() {
-                self.put(lifetime, at);
-            }
-            appended
-        })
+        (0..CURSORS).find_map(|number| self.append_in(self.entry(number, lifetime), log, draft, lifetime))
+    }
+
+    /// Appends into the chunk of this entry, if it has one with room.
+    #[inline]
+    fn append_in<'a>(
+        &'a self,
+        entry: &AtomicU64,
+        log: &'a Log,
+        draft: &Draft<'_>,
+        lifetime: Lifetime,
+    ) -> Option<Appended<'a>> {
+        // Acquire meets the Release of whoever put it back: a chunk is seen as that thread left it.
+        let at = Address(entry.swap(0, Ordering::Acquire));
+        let appended = (left_in_chunk(log, at) >= draft.len())
+            .then(|| self.write(log, draft, lifetime, at, at))
+            .and_then(|appended| appended.ok().flatten());
+        if appended.is_none() {
+            self.put(lifetime, at);
+        }
+        appended
     }
 
     fn append_with<'a>(

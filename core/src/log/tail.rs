@@ -132,7 +132,7 @@ impl Tails {
         }
         kill_point!("segment.published");
         if let Some(segment) = made {
-            // Not before: a file that lost is removed, and its number may come to mean another file.
+            // Not before: a file that lost is removed, and its mapping must not stand for anything.
             log.segments.keep(segment)?;
         }
         Ok(())
