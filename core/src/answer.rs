@@ -2,24 +2,26 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::key::fingerprint::{self, Fingerprint, RULE};
+use crate::error::Result;
+use crate::key::fingerprint::Match;
 use crate::log::record::Record;
 use crate::log::version;
 use crate::outcome::{Fence, InDoubt, InProgress, Mismatch, Omitted, Outcome, Replay, TerminalState};
-use crate::standing::Standing;
+use crate::standing::{Judged, Standing};
 
-/// What a record answers; `None` where a begin may go on to a grant.
+/// What a record answers to a request whose fingerprint compares like this; `None` where a begin may go on to
+/// a grant.
 pub(crate) fn answer(
     record: &Record<'_>,
     standing: Standing,
-    bound_to: Option<&Fingerprint>,
+    matched: Match,
     now_ms: u64,
 ) -> Option<Outcome> {
     if matches!(standing, Standing::Released | Standing::Expired) {
         return None;
     }
     let age = Duration::from_millis(now_ms.saturating_sub(version::ms(record.header.version)));
-    if is_mismatch(record, bound_to) {
+    if matched == Match::Different {
         return Some(Outcome::Mismatch(Mismatch { age }));
     }
     match standing {
@@ -27,22 +29,14 @@ pub(crate) fn answer(
             let lease_left = Duration::from_millis(deadline_ms.saturating_sub(now_ms));
             Some(Outcome::InProgress(InProgress { lease_left }))
         }
-        Standing::InDoubt { since_ms } => {
-            let since = Duration::from_millis(now_ms.saturating_sub(since_ms));
-            let (fence, attempt) = (Fence(record.header.fence), record.header.attempt());
-            Some(Outcome::InDoubt(InDoubt { since, fence, attempt }))
-        }
+        Standing::InDoubt { since_ms } => Some(Outcome::InDoubt(InDoubt {
+            since: Duration::from_millis(now_ms.saturating_sub(since_ms)),
+            fence: Fence(record.header.fence),
+            attempt: record.header.attempt(),
+            checkpoint: record.checkpoint().to_vec(),
+        })),
         Standing::Terminal(state) => Some(terminal(record, state, age)),
-        Standing::Orphaned | Standing::Released | Standing::Expired => None,
-    }
-}
-
-/// Two fingerprints of one rule that differ. Where either is missing, or the rules differ, nothing can be
-/// said.
-fn is_mismatch(record: &Record<'_>, bound_to: Option<&Fingerprint>) -> bool {
-    match (record.fingerprint(), bound_to) {
-        (Some(stored), Some(given)) => record.header.rule() == RULE && !fingerprint::same(stored, given),
-        _ => false,
+        Standing::Orphaned { .. } | Standing::Released | Standing::Expired => None,
     }
 }
 
@@ -64,4 +58,11 @@ pub(crate) fn replay(record: &Record<'_>, state: TerminalState, age: Duration) -
         age,
         expires_at: SystemTime::UNIX_EPOCH + Duration::from_millis(record.header.expiry_ms()),
     }
+}
+
+/// The response that stands in a record, for a claim that lost to it.
+pub(crate) fn winner(record: &Record<'_>, now_ms: u64) -> Result<Option<Replay>> {
+    let Standing::Terminal(state) = Judged::new(record, now_ms)?.standing else { return Ok(None) };
+    let age = Duration::from_millis(now_ms.saturating_sub(version::ms(record.header.version)));
+    Ok(record.header.omitted().is_none().then(|| replay(record, state, age)))
 }

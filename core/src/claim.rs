@@ -4,17 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::answer::replay;
-use crate::ending::{COMPLETE, Ending, Over, RELEASE};
-use crate::engine::Handle;
+use parking_lot::Mutex;
+
+use crate::answer::winner;
+use crate::carry::{CHECKPOINT, Carry, HAND_OVER};
+use crate::ending::{COMPLETE, Ending, RELEASE};
+use crate::engine::{Engine, Handle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
+use crate::handover::HandOver;
 use crate::index::{Slot, Word};
+use crate::key::Identity;
+use crate::limits;
 use crate::log::control::{ClaimControl, Swapped};
-use crate::log::record::{Kind, Record};
-use crate::log::version;
-use crate::options::limits;
-use crate::outcome::{Fence, Released, Replay, StartReason, TerminalState};
+use crate::log::record::{Holder, Kind, Record};
+use crate::outcome::{Fence, Released, Replay, StartReason};
+use crate::replace::Over;
 use crate::request::Response;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -26,18 +31,25 @@ use crate::sync::{AtomicU64, Ordering};
 pub struct Claim {
     handle: Arc<Handle>,
     slot: Slot,
-    word: Word,
+    /// The word that stands for it; a checkpoint puts another in its place.
+    word: AtomicU64,
+    /// Held while the control word is changed, or copied into the record of a checkpoint: or a heartbeat in
+    /// between would be told and lost. An end of the claim needs no lock, for it needs no control word.
+    changing: Mutex<()>,
     fence: Fence,
     attempt: u16,
     reason: StartReason,
-    /// Ended, or lost: nothing is left to give back.
-    ended: AtomicU64,
+    /// What is left to give back.
+    state: AtomicU64,
 }
 
 const RUNNING: u64 = 0;
+/// Ended, or lost: nothing is left to give back.
 const ENDED: u64 = 1;
+/// Another process may hold it now, or this one by another claim.
+const HANDED_OVER: u64 = 2;
 
-/// What a change of the control word met.
+/// What a change of the claim met.
 enum Changed {
     /// The claim still holds the key.
     Standing,
@@ -45,10 +57,12 @@ enum Changed {
     Ended,
 }
 
-/// What stands in the claim's slot instead of its own word.
+/// What stands in the claim's slot instead of the word that was expected.
 enum Successor {
     /// This claim completed or failed before.
     OwnEnd,
+    /// This claim, carried on by a checkpoint.
+    OwnClaim,
     /// The key went on without it.
     Other(Option<Replay>),
 }
@@ -62,7 +76,8 @@ impl Claim {
         attempt: u16,
         reason: StartReason,
     ) -> Self {
-        Self { handle, slot, word, fence, attempt, reason, ended: AtomicU64::new(RUNNING) }
+        let (word, state, changing) = (AtomicU64::new(word.0), AtomicU64::new(RUNNING), Mutex::new(()));
+        Self { handle, slot, word, changing, fence, attempt, reason, state }
     }
 
     /// The number of this grant, larger than any earlier one of the key.
@@ -85,8 +100,70 @@ impl Claim {
     /// # Errors
     /// `Corrupt`, `Io`.
     pub fn deadline(&self) -> Result<SystemTime> {
-        let deadline_ms = self.handle.engine.read(self.word)?.claim_control()?.deadline_ms();
+        let deadline_ms = self.record()?.claim_control()?.deadline_ms();
         Ok(SystemTime::UNIX_EPOCH + Duration::from_millis(deadline_ms))
+    }
+
+    /// The last checkpoint of this run or of an earlier one that was released or lost; empty if there is
+    /// none.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn last_checkpoint(&self) -> Result<Vec<u8>> {
+        Ok(self.record()?.checkpoint().to_vec())
+    }
+
+    /// Leaves bytes, at most 4 KiB, for whoever goes on with this request: the next claim finds them as its
+    /// [last checkpoint](Claim::last_checkpoint). They replace those left before; the lease stays as it
+    /// is. Ok after the claim's own completion, too, when nobody needs them any more.
+    ///
+    /// # Errors
+    /// `LeaseLost` if the key went on without this claim: stop. `InvalidArgument`, `StoreFull`, `Corrupt`,
+    /// `Io`.
+    pub fn checkpoint<B: AsRef<[u8]> + ?Sized>(&self, bytes: &B) -> Result<()> {
+        let bytes = bytes.as_ref();
+        limits::CHECKPOINT.check(bytes.len() as u64)?;
+        let _alone = self.changing.lock();
+        self.carry(&Carry {
+            steps: &CHECKPOINT,
+            holder: self.engine().holder(),
+            checkpoint: bytes,
+            deadline_ms: 0,
+        })?;
+        Ok(())
+    }
+
+    /// Gives the claim away, to whoever [adopts](crate::Store::adopt) these bytes: another thread, process or
+    /// language of this host. This claim is spent by it. Until it is adopted the lease runs on, and only
+    /// the lease protects it.
+    ///
+    /// The bytes are sealed with the store's secret. They contain scope and key: carry them where those may
+    /// go.
+    ///
+    /// # Errors
+    /// `LeaseLost` if the key went on without this claim, `Conflict` if it was completed before. With
+    /// `StoreFull`, `Corrupt` and `Io` the claim is kept.
+    pub fn hand_over(&self) -> Result<Vec<u8>> {
+        let _alone = self.changing.lock();
+        let record = self.record()?;
+        let (scope, key) = record.identity();
+        let leaving = HandOver { identity: Identity { scope, key }, fence: self.fence.get() };
+        let bytes = leaving.to_bytes(self.engine().store_id(), self.engine().seal());
+        let changed = self.carry(&Carry {
+            steps: &HAND_OVER,
+            holder: Holder::NOBODY,
+            checkpoint: record.checkpoint(),
+            deadline_ms: 0,
+        })?;
+        match changed {
+            Changed::Standing => {
+                self.state.store(HANDED_OVER, Ordering::Release);
+                Ok(bytes)
+            }
+            Changed::Ended => {
+                Err(Error::new(ErrorKind::Conflict, "the claim was completed; nothing is left to hand over"))
+            }
+        }
     }
 
     /// Marks the point of no return, before the first effect outside. From here on a crash puts the key in
@@ -113,7 +190,7 @@ impl Claim {
     /// `LeaseLost` if the key went on without this claim: stop. `InvalidArgument`, `Corrupt`, `Io`.
     pub fn heartbeat(&self, lease: Duration) -> Result<()> {
         let lease_ms = limits::LEASE.check_duration(lease)?;
-        let deadline_ms = self.handle.engine.now_ms()? + lease_ms;
+        let deadline_ms = self.engine().now_ms()? + lease_ms;
         self.change(|control| ClaimControl::extend(control, deadline_ms))?;
         kill_point!("heartbeat.swapped");
         Ok(())
@@ -158,49 +235,115 @@ impl Claim {
         self.give_back(true)
     }
 
+    fn engine(&self) -> &Engine {
+        &self.handle.engine
+    }
+
+    fn word(&self) -> Word {
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    fn record(&self) -> Result<Record<'_>> {
+        self.engine().read(self.word())
+    }
+
+    fn over(&self) -> Result<Over<'_>> {
+        let word = self.word();
+        Ok(Over { slot: self.slot, word, record: self.engine().read(word)? })
+    }
+
     /// Changes the control word, then looks whether the claim's word still stands: a completion by another
     /// thread of the owner sets no TAKEN, so a successor may hold the key although the change went
     /// through.
     fn change(&self, swap: impl Fn(&AtomicU64) -> Swapped) -> Result<Changed> {
-        let record = self.handle.engine.read(self.word)?;
-        match swap(record.control()) {
-            Swapped::Done if self.handle.engine.load(self.slot) == self.word => Ok(Changed::Standing),
-            Swapped::Done | Swapped::Lost => match self.successor()? {
-                Successor::OwnEnd => Ok(Changed::Ended),
-                Successor::Other(winner) => Err(self.lost(winner)),
-            },
+        let _alone = self.changing.lock();
+        self.check_kept()?;
+        let over = self.over()?;
+        match swap(over.record.control()) {
+            Swapped::Done if self.engine().load(self.slot) == over.word => Ok(Changed::Standing),
+            Swapped::Done | Swapped::Lost => self.changed_by_other(),
             Swapped::Corrupt => Err(Error::corrupt("the claim's control word is damaged")),
+        }
+    }
+
+    /// Puts another record of this claim in the place of the one that stands. Its caller holds the lock.
+    fn carry(&self, carry: &Carry<'_>) -> Result<Changed> {
+        self.check_kept()?;
+        let over = self.over()?;
+        let control = over.record.claim_control()?;
+        if control.is_taken() {
+            return self.changed_by_other();
+        }
+        let now_ms = self.engine().now_ms()?;
+        match carry.write(self.engine(), &over, control, now_ms)? {
+            Some(word) => {
+                self.word.store(word.0, Ordering::Release);
+                Ok(Changed::Standing)
+            }
+            None => self.changed_by_other(),
+        }
+    }
+
+    /// What a change found that did not find the claim standing.
+    fn changed_by_other(&self) -> Result<Changed> {
+        match self.successor()? {
+            Successor::OwnEnd => Ok(Changed::Ended),
+            // TAKEN, and not yet replaced.
+            Successor::OwnClaim => Err(self.lost(None)),
+            Successor::Other(winner) => Err(self.lost(winner)),
+        }
+    }
+
+    /// Nothing may be done under a claim that was handed over, even where this process adopted it again.
+    fn check_kept(&self) -> Result<()> {
+        if self.state.load(Ordering::Acquire) != HANDED_OVER {
+            return Ok(());
+        }
+        match self.successor()? {
+            Successor::Other(winner) => Err(Error::lease_lost(winner)),
+            Successor::OwnEnd | Successor::OwnClaim => Err(Error::lease_lost(None)),
         }
     }
 
     fn end(&self, kind: Kind, response: &Response<'_>) -> Result<()> {
         let ending = Ending::new(&COMPLETE, kind, response, &self.handle.defaults)?;
-        let record = self.handle.engine.read(self.word)?;
-        let now_ms = self.handle.engine.now_ms()?;
-        let holder = self.handle.engine.holder();
-        if ending.write(&self.handle.engine, &self.over(record), holder, now_ms)? {
-            self.ended.store(ENDED, Ordering::Release);
-            return Ok(());
-        }
-        match self.successor()? {
-            Successor::OwnEnd => Ok(()),
-            Successor::Other(winner) => Err(self.lost(winner)),
+        let holder = self.engine().holder();
+        loop {
+            self.check_kept()?;
+            let over = self.over()?;
+            let now_ms = self.engine().now_ms()?;
+            if ending.write(self.engine(), &over, holder, now_ms)? {
+                self.state.store(ENDED, Ordering::Release);
+                return Ok(());
+            }
+            match self.successor()? {
+                Successor::OwnEnd => return Ok(()),
+                Successor::OwnClaim => self.await_checkpoint(over.word)?,
+                Successor::Other(winner) => return Err(self.lost(winner)),
+            }
         }
     }
 
-    fn give_back(&self, nothing_happened: bool) -> Result<Released> {
-        if self.ended.swap(ENDED, Ordering::AcqRel) == ENDED {
-            // Told before, or completed: whoever won is told again.
-            return Err(match self.successor()? {
-                Successor::OwnEnd => Error::lease_lost(None),
-                Successor::Other(winner) => self.lost(winner),
-            });
+    /// Waits for the thread that replaces this word by a checkpoint, which it has done but not yet told.
+    fn await_checkpoint(&self, before: Word) -> Result<()> {
+        drop(self.changing.lock());
+        if self.word() == before && self.state.load(Ordering::Acquire) != HANDED_OVER {
+            return Err(Error::corrupt("the record that carries this claim on is damaged"));
         }
-        let record = self.handle.engine.read(self.word)?;
+        Ok(())
+    }
+
+    fn give_back(&self, nothing_happened: bool) -> Result<Released> {
+        self.check_kept()?;
+        if self.state.swap(ENDED, Ordering::AcqRel) == ENDED {
+            // Told before, or completed: whoever won is told again.
+            return Err(self.lost_to_successor()?);
+        }
+        let over = self.over()?;
         let released = loop {
-            let control = record.claim_control()?;
+            let control = over.record.claim_control()?;
             // Taken on the value that was looked at: an effect mark set meanwhile is seen on the next round.
-            if control.take(record.control()) {
+            if control.take(over.record.control()) {
                 let in_doubt = control.has_effect() && !nothing_happened;
                 break if in_doubt { Released::InDoubt } else { Released::Absent };
             }
@@ -211,55 +354,51 @@ impl Claim {
             Released::InDoubt => Kind::InDoubt,
         };
         let ending = Ending::new(&RELEASE, kind, &Response::default(), &self.handle.defaults)?;
-        let now_ms = self.handle.engine.now_ms()?;
-        let holder = self.handle.engine.holder();
-        if ending.write(&self.handle.engine, &self.over(record), holder, now_ms)? {
+        let now_ms = self.engine().now_ms()?;
+        if ending.write(self.engine(), &over, self.engine().holder(), now_ms)? {
             return Ok(released);
         }
-        match self.successor()? {
-            Successor::OwnEnd => Err(Error::lease_lost(None)),
-            Successor::Other(winner) => Err(self.lost(winner)),
-        }
+        Err(self.lost_to_successor()?)
     }
 
-    fn over<'r>(&self, record: Record<'r>) -> Over<'r> {
-        Over { slot: self.slot, word: self.word, record }
+    /// Spends the claim without giving the key back: its lease ends, and what it said of a crash holds.
+    pub(crate) fn abandon(self) {
+        self.state.store(ENDED, Ordering::Release);
+    }
+
+    fn lost_to_successor(&self) -> Result<Error> {
+        Ok(match self.successor()? {
+            Successor::OwnEnd | Successor::OwnClaim => Error::lease_lost(None),
+            Successor::Other(winner) => self.lost(winner),
+        })
     }
 
     /// The error of a claim that was lost, with the answer of the one who won.
     #[cold]
     fn lost(&self, winner: Option<Replay>) -> Error {
-        self.ended.store(ENDED, Ordering::Release);
+        self.state.store(ENDED, Ordering::Release);
         Error::lease_lost(winner)
     }
 
     /// What stands where the claim's word was.
     fn successor(&self) -> Result<Successor> {
-        let word = self.handle.engine.load(self.slot);
-        let record = self.handle.engine.read(word)?;
+        let engine = self.engine();
+        let record = engine.read(engine.load(self.slot))?;
         record.help()?;
-        let Some(state) = terminal_state(&record) else { return Ok(Successor::Other(None)) };
-        if record.header.fence == self.fence.get() && record.header.holder() == self.handle.engine.holder() {
-            return Ok(Successor::OwnEnd);
+        if record.header.fence == self.fence.get() && record.header.holder() == engine.holder() {
+            match record.kind {
+                Kind::Completed | Kind::Failed => return Ok(Successor::OwnEnd),
+                Kind::Claim => return Ok(Successor::OwnClaim),
+                Kind::Released | Kind::InDoubt | Kind::Forgotten => {}
+            }
         }
-        let now_ms = self.handle.engine.now_ms()?;
-        let age = Duration::from_millis(now_ms.saturating_sub(version::ms(record.header.version)));
-        let stands = now_ms < record.header.expiry_ms() && record.header.omitted().is_none();
-        Ok(Successor::Other(stands.then(|| replay(&record, state, age))))
-    }
-}
-
-fn terminal_state(record: &Record<'_>) -> Option<TerminalState> {
-    match record.kind {
-        Kind::Completed => Some(TerminalState::Completed),
-        Kind::Failed => Some(TerminalState::Failed),
-        Kind::Claim | Kind::Released | Kind::InDoubt => None,
+        Ok(Successor::Other(winner(&record, engine.now_ms()?)?))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if self.ended.load(Ordering::Acquire) == RUNNING {
+        if self.state.load(Ordering::Acquire) == RUNNING {
             // Nobody is left to hear of an error; whatever it is, the lease ends.
             let _ = self.give_back(false);
         }

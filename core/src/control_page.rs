@@ -17,16 +17,18 @@ use crate::sync::{AtomicU64, Ordering};
 ///     56    8  checksum of the above
 ///     64    8  next segment number          (own cache line)
 ///    128   16  tail of class 0, then the number of its segment made ready  (a line each: 128 + 64 * class)
+///   2048    8  counter 0, and so on: what happened, over all processes, since this index was made
 /// ```
 const MAGIC: &[u8; 8] = b"semelctl";
 const HEAD: usize = 56;
 const NEXT_SEGMENT: usize = 64;
 const TAILS: usize = 128;
+const COUNTERS: usize = 2048;
 pub(crate) const CONTROL_PAGE_BYTES: u64 = 4096;
 pub(crate) const CONTROL_PAGE: &str = "control";
 
 /// The most lifetime classes there is room for.
-pub(crate) const CLASSES_MAX: usize = (CONTROL_PAGE_BYTES as usize - TAILS) / 64;
+pub(crate) const CLASSES_MAX: usize = (COUNTERS - TAILS) / 64;
 
 /// What is fixed when an index is made.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +63,15 @@ impl IndexHead {
         head.index.copy_from_slice(&bytes[32..48]);
         Some(head)
     }
+}
+
+/// What is counted; rare events only, for all of them share a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counter {
+    /// Requests whose fingerprint was made by another rule than the record's.
+    Unverifiable = 0,
+    /// Records that an operator removed.
+    Forgotten = 1,
 }
 
 /// The mapped page.
@@ -100,6 +111,11 @@ impl ControlPage {
         let next = self.mapping.word(NEXT_SEGMENT).ok_or_else(too_short)?;
         next.fetch_max(u64::from(number) + 1, Ordering::AcqRel);
         Ok(())
+    }
+
+    /// A counter.
+    pub(crate) fn counter(&self, counter: Counter) -> Result<&AtomicU64> {
+        self.mapping.word(COUNTERS + 8 * counter as usize).ok_or_else(too_short)
     }
 
     /// Where segment numbers go on, in a new index.

@@ -1,23 +1,17 @@
-//! The record that ends a claim: a completion, a failure, a release, or the admission of doubt.
+//! The record that ends a key's story: a completion, a failure, a release, the admission of doubt, or
+//! nothing.
 
 use crate::engine::Engine;
-use crate::error::{ErrorKind, Result};
-use crate::fault::{kill_point, planted};
-use crate::index::{Slot, Word};
+use crate::error::Result;
 use crate::key::{Identity, Place};
-use crate::log::lifetime::CLAIM_GRACE_MS;
-use crate::log::record::{Draft, Holder, Kind, Record};
+use crate::limits;
+use crate::log::draft::Draft;
+use crate::log::record::{Holder, Kind, Record};
 use crate::log::version;
-use crate::options::{Defaults, limits};
+use crate::options::Defaults;
 use crate::outcome::OmittedReason;
+use crate::replace::{Over, Steps, replace};
 use crate::request::Response;
-
-/// The kill points of the three steps, by verb.
-pub(crate) struct Steps {
-    appended: &'static str,
-    swapped: &'static str,
-    committed: &'static str,
-}
 
 pub(crate) const COMPLETE: Steps =
     Steps { appended: "complete.appended", swapped: "complete.swapped", committed: "complete.committed" };
@@ -25,14 +19,8 @@ pub(crate) const RELEASE: Steps =
     Steps { appended: "release.appended", swapped: "release.swapped", committed: "release.committed" };
 pub(crate) const RESOLVE: Steps =
     Steps { appended: "resolve.appended", swapped: "resolve.swapped", committed: "resolve.committed" };
-
-/// What is about to be replaced: the slot, the word it is expected to hold, and that word's record.
-#[derive(Clone, Copy)]
-pub(crate) struct Over<'r> {
-    pub(crate) slot: Slot,
-    pub(crate) word: Word,
-    pub(crate) record: Record<'r>,
-}
+pub(crate) const FORGET: Steps =
+    Steps { appended: "forget.appended", swapped: "forget.swapped", committed: "forget.committed" };
 
 /// What will be written, once it is known over which record.
 pub(crate) struct Ending<'a> {
@@ -42,12 +30,12 @@ pub(crate) struct Ending<'a> {
     meta: &'a [u8],
     body: &'a [u8],
     omitted: Option<OmittedReason>,
-    /// From now on; a release is absent at once.
+    /// From now on; what was released or forgotten is absent at once.
     ttl_ms: u64,
 }
 
 impl<'a> Ending<'a> {
-    /// A completion or failure with this response, or a release with none. What is over its limit is left
+    /// A completion or failure with this response, or any other end with none. What is over its limit is left
     /// out, since an effect that took place must not be refused its record.
     pub(crate) fn new(
         steps: &'static Steps,
@@ -56,7 +44,7 @@ impl<'a> Ending<'a> {
         defaults: &Defaults,
     ) -> Result<Self> {
         let ttl_ms = match (kind, response.ttl) {
-            (Kind::Released, _) => 0,
+            (Kind::Released | Kind::Forgotten, _) => 0,
             (Kind::InDoubt, _) => defaults.in_doubt_ttl_ms,
             (_, Some(ttl)) => limits::TTL.check_duration(ttl)?,
             (_, None) => defaults.ttl_ms,
@@ -74,8 +62,7 @@ impl<'a> Ending<'a> {
         })
     }
 
-    /// Appends the record and swaps it in; `false` if the slot no longer holds the word expected. Where there
-    /// is no room for the response the key still ends, without it.
+    /// Puts it in the place of what was found; `false` if that was replaced before.
     pub(crate) fn write(
         &self,
         engine: &Engine,
@@ -83,35 +70,19 @@ impl<'a> Ending<'a> {
         holder: Holder,
         now_ms: u64,
     ) -> Result<bool> {
-        if engine.load(over.slot) != over.word && !planted!("fence.ignored") {
-            return Ok(false); // lost already: nothing need be written to find that out
-        }
         let draft = self.draft(&over.record, holder, now_ms)?;
-        let appended = match engine.append(&draft, now_ms) {
-            Err(e) if e.kind() == ErrorKind::StoreFull => {
-                let fits_without =
-                    (draft.body.len() + draft.meta.len() > 0).then_some(OmittedReason::StoreFull);
-                let short = Draft { body: &[], meta: &[], omitted: draft.omitted.or(fits_without), ..draft };
-                engine.append_anywhere(&short, now_ms).ok_or(e)?
-            }
-            other => other?,
-        };
-        let word = Word::new(draft.place.tag(), appended.address);
-        kill_point!(self.steps.appended);
-        let from = if planted!("fence.ignored") { engine.load(over.slot) } else { over.word };
-        if !engine.swap(over.slot, from, word) {
-            return Ok(false);
-        }
-        kill_point!(self.steps.swapped);
-        appended.commit()?;
-        kill_point!(self.steps.committed);
-        Ok(true)
+        Ok(replace(engine, over, &draft, now_ms, self.steps)?.is_some())
     }
 
     fn draft<'d>(&'d self, seen: &'d Record<'_>, holder: Holder, now_ms: u64) -> Result<Draft<'d>> {
         let header = seen.header;
         let (scope, key) = seen.identity();
         let expiry_ms = now_ms + self.ttl_ms;
+        let body = match self.kind {
+            // Whoever runs next, or finds out what happened, goes on from the checkpoint.
+            Kind::Released | Kind::InDoubt => seen.checkpoint(),
+            _ => self.body,
+        };
         Ok(Draft {
             kind: self.kind,
             identity: Identity { scope, key },
@@ -119,27 +90,18 @@ impl<'a> Ending<'a> {
             version: version::next(header.version, now_ms),
             fence: header.fence,
             expiry_ms,
-            keep_ms: expiry_ms.max(keep_of(seen)?),
+            keep_ms: expiry_ms.max(seen.keep_ms()?),
             deadline_ms: 0,
+            has_effect: false,
             attempt: header.attempt(),
             holder,
             previous: Some(seen.address),
-            fingerprint: seen.fingerprint(),
-            rule: header.rule(),
+            fingerprint: seen.fingerprint().filter(|_| self.kind != Kind::Forgotten),
             in_doubt_on_crash: header.is_in_doubt_on_crash(),
             status: self.status,
             omitted: self.omitted,
-            body: self.body,
+            body,
             meta: self.meta,
         })
     }
-}
-
-/// Until when the record that is replaced must be outlived: heartbeats may have moved a claim's.
-fn keep_of(seen: &Record<'_>) -> Result<u64> {
-    let moved = match seen.kind {
-        Kind::Claim => seen.claim_control()?.deadline_ms() + CLAIM_GRACE_MS,
-        _ => 0,
-    };
-    Ok(seen.header.keep_ms().max(moved))
 }

@@ -9,7 +9,7 @@
 
 #[cfg(feature = "kill-points")]
 /// Every kill point there is; a test compares it with the code.
-pub const KILL_POINTS: [&str; 26] = [
+pub const KILL_POINTS: [&str; 41] = [
     "append.length",
     "append.body",
     "append.checksum",
@@ -21,6 +21,9 @@ pub const KILL_POINTS: [&str; 26] = [
     "begin.appended",
     "begin.swapped",
     "begin.committed",
+    "seen.appended",
+    "seen.swapped",
+    "seen.committed",
     "complete.appended",
     "complete.swapped",
     "complete.committed",
@@ -28,12 +31,24 @@ pub const KILL_POINTS: [&str; 26] = [
     "release.appended",
     "release.swapped",
     "release.committed",
+    "checkpoint.appended",
+    "checkpoint.swapped",
+    "checkpoint.committed",
+    "handover.appended",
+    "handover.swapped",
+    "handover.committed",
+    "adopt.appended",
+    "adopt.swapped",
+    "adopt.committed",
     "heartbeat.swapped",
     "effect.swapped",
     "resolve.taken",
     "resolve.appended",
     "resolve.swapped",
     "resolve.committed",
+    "forget.appended",
+    "forget.swapped",
+    "forget.committed",
     "rebuild.indexed",
     "rebuild.bound",
 ];

@@ -60,7 +60,7 @@ fn read(record: &Record<'_>) {
     let whole = record.response();
     assert_eq!(whole.len(), record.body().len() + record.meta().len());
     assert!(scope.len() <= 255 && key.len() <= 255);
-    assert!(record.fingerprint().is_none_or(|bytes| bytes.len() == 32));
+    assert!(record.fingerprint().is_none_or(|stored| stored.bytes.len() == 32));
     let _ = (record.is_committed(), record.claim_control());
     for now_ms in [0, 1, record.header.expiry_ms(), record.header.keep_ms(), (1 << 48) - 1] {
         let _ = Judged::new(record, now_ms);

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod carry;
 mod claim;
 mod clock;
 mod control_page;
@@ -11,15 +12,23 @@ mod fault;
 #[cfg(feature = "kill-points")]
 #[doc(hidden)]
 pub mod fuzz;
+mod grant;
+mod handover;
 mod index;
 mod key;
+pub mod limits;
+mod list;
 mod log;
+mod look;
+mod once;
 mod options;
 mod os;
 mod outcome;
 mod recovery;
+mod replace;
 mod request;
 mod standing;
+mod stats;
 mod store;
 mod sync;
 
@@ -29,13 +38,17 @@ pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "kill-points")]
 #[doc(hidden)]
 pub use fault::{KILL_POINTS, PLANTED_FAULTS};
-pub use options::{Builder, Limit, limits};
+pub use limits::Limit;
+pub use list::{Entry, List, Query, State};
+pub use once::{OnceError, Unrecorded};
+pub use options::{Builder, Unverifiable};
 pub use outcome::{
     Fence, InDoubt, InProgress, Mismatch, Omitted, OmittedReason, Outcome, Peek, Released, Replay,
     StartReason, TerminalState,
 };
 pub use recovery::Recovery;
 pub use request::{OnCrash, Request, Resolution, Response};
+pub use stats::Stats;
 pub use store::Store;
 
 /// The pages of `core/docs`, as part of the documentation.

@@ -1,104 +1,42 @@
-//! Every limit with its unit, default and bounds, and the builder that checks them.
+//! The options of a store, and the builder that checks them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::limits;
 
-/// One row of the limits table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// Its name, as errors say it.
-    pub name: &'static str,
-    /// The unit of the three numbers.
-    pub unit: &'static str,
-    /// What holds unless the caller says otherwise.
-    pub default: u64,
-    /// The smallest value allowed.
-    pub min: u64,
-    /// The largest value allowed.
-    pub max: u64,
+/// What becomes of a request whose fingerprint was made by another version of the rule than the stored one:
+/// the two cannot be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Unverifiable {
+    /// It counts as the same, and is counted: a release that changes the rule does not turn every retry of
+    /// the last day into an error.
+    #[default]
+    Accept,
+    /// It is a [Mismatch](crate::Outcome::Mismatch).
+    Reject,
 }
 
-const MINUTE_MS: u64 = 60 * 1000;
-const HOUR_MS: u64 = 60 * MINUTE_MS;
-const DAY_MS: u64 = 24 * HOUR_MS;
-const KIB: u64 = 1024;
-const MIB: u64 = 1024 * KIB;
-const GIB: u64 = 1024 * MIB;
-
-/// The limits table.
-pub mod limits {
-    use super::{DAY_MS, GIB, HOUR_MS, KIB, Limit, MIB};
-
-    const fn limit(name: &'static str, unit: &'static str, default: u64, min: u64, max: u64) -> Limit {
-        Limit { name, unit, default, min, max }
-    }
-
-    /// Length of a key.
-    pub const KEY: Limit = limit("key", "bytes", 0, 1, 255);
-    /// Length of a scope.
-    pub const SCOPE: Limit = limit("scope", "bytes", 0, 0, 255);
-    /// How long a claim lasts without a heartbeat.
-    pub const LEASE: Limit = limit("lease", "ms", 30_000, 10, 24 * HOUR_MS);
-    /// How long a response is replayed, from its completion.
-    pub const TTL: Limit = limit("ttl", "ms", DAY_MS, 1000, 400 * DAY_MS);
-    /// How long an unresolved claim is remembered, from the end of its lease.
-    pub const IN_DOUBT_TTL: Limit = limit("in_doubt_ttl", "ms", 30 * DAY_MS, 1000, 400 * DAY_MS);
-    /// The largest response body that is kept.
-    pub const RESPONSE: Limit = limit("response_limit", "bytes", MIB, 0, 16 * MIB);
-    /// The largest metadata that is kept.
-    pub const META: Limit = limit("meta_limit", "bytes", 64 * KIB, 0, 64 * KIB);
-    /// Size of one log segment; a power of two.
-    pub const SEGMENT: Limit = limit("segment", "bytes", 64 * MIB, MIB, GIB);
-    /// Words of the first index generation; a power of two. One key takes one word.
-    pub const FIRST_GENERATION: Limit = limit("first_generation", "words", MIB, KIB, GIB);
-    /// Processes attached to one store at a time.
-    pub const PROCESSES: Limit = limit("processes", "processes", 1024, 1, 4096);
-
-    /// Every row, for tables and tests.
-    pub const ALL: [Limit; 10] =
-        [KEY, SCOPE, LEASE, TTL, IN_DOUBT_TTL, RESPONSE, META, SEGMENT, FIRST_GENERATION, PROCESSES];
-}
-
-impl Limit {
-    /// The value, or an error that names the limit.
-    pub(crate) fn check(&self, value: u64) -> Result<u64> {
-        if (self.min..=self.max).contains(&value) {
-            return Ok(value);
-        }
-        let Self { name, unit, min, max, .. } = self;
-        Err(Error::invalid(format!("{name} is {value} {unit}; it must be {min} to {max} {unit}")))
-    }
-
-    fn check_power_of_two(&self, value: u64) -> Result<u64> {
-        if self.check(value)?.is_power_of_two() {
-            return Ok(value);
-        }
-        Err(Error::invalid(format!("{} is {value} {}; it must be a power of two", self.name, self.unit)))
-    }
-
-    /// The duration in milliseconds, rounded up, so that no lease or ttl is shorter than asked for.
-    pub(crate) fn check_duration(&self, value: Duration) -> Result<u64> {
-        let ms = value.as_nanos().div_ceil(1_000_000);
-        self.check(u64::try_from(ms).unwrap_or(u64::MAX))
-    }
-}
-
-/// The options of one handle; the rest belong to the store and are fixed when it is made.
-#[derive(Clone, Copy, Debug)]
+/// The options of one handle; the rest belong to the store and are fixed when it is made. No Debug: it may
+/// hold a key.
+#[derive(Clone)]
 pub(crate) struct Defaults {
     pub(crate) lease_ms: u64,
     pub(crate) ttl_ms: u64,
     pub(crate) in_doubt_ttl_ms: u64,
     pub(crate) response_limit: usize,
     pub(crate) meta_limit: usize,
+    pub(crate) keyed_fingerprints: bool,
+    pub(crate) unverifiable: Unverifiable,
+    pub(crate) downstream_key: Option<Arc<[u8]>>,
 }
 
 /// The options of a store, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) path: Option<PathBuf>,
     pub(crate) index_dir: Option<PathBuf>,
@@ -120,6 +58,9 @@ pub struct Builder {
     in_doubt_ttl: Duration,
     response_limit: u64,
     meta_limit: u64,
+    keyed_fingerprints: bool,
+    unverifiable: Unverifiable,
+    downstream_key: Option<Arc<[u8]>>,
     segment: u64,
     first_generation: u64,
     processes: u64,
@@ -136,6 +77,9 @@ impl Default for Builder {
             in_doubt_ttl: Duration::from_millis(limits::IN_DOUBT_TTL.default),
             response_limit: limits::RESPONSE.default,
             meta_limit: limits::META.default,
+            keyed_fingerprints: false,
+            unverifiable: Unverifiable::Accept,
+            downstream_key: None,
             segment: limits::SEGMENT.default,
             first_generation: limits::FIRST_GENERATION.default,
             processes: limits::PROCESSES.default,
@@ -202,6 +146,30 @@ impl Builder {
         self
     }
 
+    /// Stores every fingerprint under the store's secret, as [`Request::keyed`](crate::Request::keyed) does
+    /// for one.
+    #[must_use]
+    pub fn keyed_fingerprints(mut self, keyed: bool) -> Self {
+        self.keyed_fingerprints = keyed;
+        self
+    }
+
+    /// What becomes of a request whose [rule](crate::Request::rule) is not the one of the stored fingerprint:
+    /// accepted, unless said here.
+    #[must_use]
+    pub fn unverifiable(mut self, unverifiable: Unverifiable) -> Self {
+        self.unverifiable = unverifiable;
+        self
+    }
+
+    /// A key of the application's, 16 to 1024 bytes, under which [`downstream`](crate::Claim::downstream)
+    /// makes its keys, so that nobody else can. It must be the same for as long as a retry may come.
+    #[must_use]
+    pub fn downstream_key<K: AsRef<[u8]> + ?Sized>(mut self, key: &K) -> Self {
+        self.downstream_key = Some(key.as_ref().into());
+        self
+    }
+
     /// Size of a log segment, a power of two: 64 MiB unless said here, 1 MiB to 1 GiB. Fixed when the store
     /// is made.
     #[must_use]
@@ -242,7 +210,13 @@ impl Builder {
             in_doubt_ttl_ms: limits::IN_DOUBT_TTL.check_duration(self.in_doubt_ttl)?,
             response_limit: limits::RESPONSE.check(self.response_limit)? as usize,
             meta_limit: limits::META.check(self.meta_limit)? as usize,
+            keyed_fingerprints: self.keyed_fingerprints,
+            unverifiable: self.unverifiable,
+            downstream_key: self.downstream_key,
         };
+        if let Some(key) = &defaults.downstream_key {
+            limits::DOWNSTREAM_KEY.check(key.len() as u64)?;
+        }
         Ok(Plan {
             path: self.path,
             index_dir: self.index_dir,

@@ -59,6 +59,8 @@ pub enum StartReason {
     AfterRelease,
     /// An earlier claim lost its lease, or its owner died, before it marked an effect.
     Takeover,
+    /// Not begun here: [adopted](crate::Store::adopt) from whoever handed it over.
+    Adopted,
 }
 
 /// The two terminal states. Both are replayed.
@@ -165,11 +167,12 @@ impl Mismatch {
 }
 
 /// The key began to have an effect, and nobody recorded how it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct InDoubt {
     pub(crate) since: Duration,
     pub(crate) fence: Fence,
     pub(crate) attempt: u16,
+    pub(crate) checkpoint: Vec<u8>,
 }
 
 impl InDoubt {
@@ -186,6 +189,22 @@ impl InDoubt {
     /// Which run it was, from 1.
     pub fn attempt(&self) -> u16 {
         self.attempt
+    }
+
+    /// The claim's last checkpoint, which may tell where to ask; empty if it made none.
+    pub fn checkpoint(&self) -> &[u8] {
+        &self.checkpoint
+    }
+}
+
+impl fmt::Debug for InDoubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InDoubt")
+            .field("since", &self.since)
+            .field("fence", &self.fence)
+            .field("attempt", &self.attempt)
+            .field("checkpoint_bytes", &self.checkpoint.len())
+            .finish()
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::key::fingerprint::{self, Fingerprint};
+use crate::key::Seal;
+use crate::key::fingerprint::{self, Bound, Fingerprint};
 
 /// What happens to a claim whose owner died, or let its lease end, before it marked an effect.
 ///
@@ -29,6 +30,8 @@ pub struct Request<'a> {
     pub(crate) scope: &'a str,
     pub(crate) key: &'a [u8],
     pub(crate) binding: Binding<'a>,
+    pub(crate) rule: u8,
+    pub(crate) is_keyed: bool,
     pub(crate) lease: Option<Duration>,
     pub(crate) on_crash: OnCrash,
 }
@@ -44,7 +47,15 @@ pub(crate) enum Binding<'a> {
 impl<'a> Request<'a> {
     /// A request with this scope (UTF-8, at most 255 bytes: tenant, operation) and key (1 to 255 bytes, any).
     pub fn new<K: AsRef<[u8]> + ?Sized>(scope: &'a str, key: &'a K) -> Self {
-        Self { scope, key: key.as_ref(), binding: Binding::Unbound, lease: None, on_crash: OnCrash::Rerun }
+        Self {
+            scope,
+            key: key.as_ref(),
+            binding: Binding::Unbound,
+            rule: 0,
+            is_keyed: false,
+            lease: None,
+            on_crash: OnCrash::Rerun,
+        }
     }
 
     /// Binds the key to this payload, by its SHA-256: the same key with another payload is a Mismatch.
@@ -58,6 +69,23 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn fingerprint(mut self, bytes: [u8; 32]) -> Self {
         self.binding = Binding::Fingerprint(bytes);
+        self
+    }
+
+    /// Version of the rule by which the caller chose what to hash: 0 unless said here. Raise it when the rule
+    /// changes. Fingerprints of two rules cannot be compared; the store's
+    /// [`unverifiable`](crate::Builder::unverifiable) option says what happens then.
+    #[must_use]
+    pub fn rule(mut self, version: u8) -> Self {
+        self.rule = version;
+        self
+    }
+
+    /// Stores the fingerprint under the store's secret: whoever reads the files without it cannot try
+    /// payloads against it. Keyed and plain fingerprints of one payload are the same payload.
+    #[must_use]
+    pub fn keyed(mut self) -> Self {
+        self.is_keyed = true;
         self
     }
 
@@ -75,12 +103,14 @@ impl<'a> Request<'a> {
         self
     }
 
-    pub(crate) fn bound_to(&self) -> Option<Fingerprint> {
-        match self.binding {
-            Binding::Unbound => None,
-            Binding::Payload(payload) => Some(fingerprint::of(payload)),
-            Binding::Fingerprint(bytes) => Some(bytes),
-        }
+    /// What it is bound to; `keyed`: as if it had asked for that.
+    pub(crate) fn bound(&self, keyed: bool, seal: &Seal) -> Option<Bound> {
+        let plain = match self.binding {
+            Binding::Unbound => return None,
+            Binding::Payload(payload) => fingerprint::of(payload),
+            Binding::Fingerprint(bytes) => bytes,
+        };
+        Some(Bound::new(plain, self.rule, keyed || self.is_keyed, seal))
     }
 }
 

@@ -16,7 +16,10 @@ pub(crate) enum Standing {
         deadline_ms: u64,
     },
     /// The lease ended, or the claim is being given up, before an effect: the next begin takes over.
-    Orphaned,
+    Orphaned {
+        /// Since when.
+        since_ms: u64,
+    },
     /// Nobody knows how it ended.
     InDoubt {
         /// Since when.
@@ -26,7 +29,7 @@ pub(crate) enum Standing {
     Terminal(TerminalState),
     /// It was given back: as if absent.
     Released,
-    /// Its time is over: as if absent.
+    /// Its time is over, or it was forgotten: as if absent.
     Expired,
 }
 
@@ -49,6 +52,7 @@ impl Judged {
                 return Ok(Self { standing, judged: Some(control) });
             }
             Kind::Released => Standing::Released,
+            Kind::Forgotten => Standing::Expired,
             _ if expired => Standing::Expired,
             Kind::Completed => Standing::Terminal(TerminalState::Completed),
             Kind::Failed => Standing::Terminal(TerminalState::Failed),
@@ -74,6 +78,6 @@ fn judge_claim(record: &Record<'_>, control: ClaimControl, now_ms: u64) -> Stand
     } else if control.has_effect() || record.header.is_in_doubt_on_crash() {
         Standing::InDoubt { since_ms: deadline_ms.min(now_ms) }
     } else {
-        Standing::Orphaned
+        Standing::Orphaned { since_ms: deadline_ms.min(now_ms) }
     }
 }

@@ -3,56 +3,38 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::answer::answer;
+use crate::answer::{answer, winner};
+use crate::carry::{ADOPT, Carry};
 use crate::claim::Claim;
-use crate::ending::{Ending, Over, RESOLVE};
+use crate::control_page::Counter;
+use crate::ending::{Ending, FORGET, RESOLVE};
 use crate::engine::{self, Handle};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fault::{kill_point, planted};
-use crate::index::{Probe, Slot, Word};
-use crate::key::fingerprint::{Fingerprint, RULE};
-use crate::key::{Identity, Place};
-use crate::log::append::Appended;
-use crate::log::lifetime::CLAIM_GRACE_MS;
-use crate::log::record::{Draft, Header, Holder, Kind, Record};
-use crate::log::version;
-use crate::options::{Builder, Defaults, Plan, limits};
+use crate::fault::kill_point;
+use crate::grant::{Asked, Grant, Purpose, grant};
+use crate::handover::HandOver;
+use crate::key::Identity;
+use crate::key::fingerprint::{Bound, Match};
+use crate::limits;
+use crate::list::{List, Query};
+use crate::log::record::{Holder, Kind, Record};
+use crate::look::{Look, look};
+#[cfg(feature = "kill-points")]
+use crate::options::Defaults;
+use crate::options::{Builder, Plan, Unverifiable};
 use crate::outcome::{Fence, Outcome, Peek, StartReason};
 use crate::recovery::Recovery;
-use crate::request::{OnCrash, Request, Resolution, Response};
+use crate::request::{Request, Resolution, Response};
 use crate::standing::{Judged, Standing};
+use crate::stats::Stats;
 
 /// A store: a handle that is cheap to clone and safe to share between threads.
 ///
 /// Every process that opens the same path shares the store.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Handle>);
-
-/// A request, checked and hashed.
-struct Asked<'a> {
-    identity: Identity<'a>,
-    place: Place,
-    bound_to: Option<Fingerprint>,
-    lease_ms: u64,
-    on_crash: OnCrash,
-}
-
-/// What a key was found to be.
-enum Look<'r> {
-    /// Nothing; this is where it would go.
-    Vacant(Slot),
-    /// A record, marked, judged, and still standing after that.
-    Found(Over<'r>, Judged),
-    /// Nothing, and no room for it.
-    Full,
-}
-
-/// The record that a claim is to replace, and why it may.
-struct Seen<'r> {
-    record: &'r Record<'r>,
-    reason: StartReason,
-}
 
 impl Store {
     /// Opens the store at this path with the default options, making it if it is not there.
@@ -92,6 +74,15 @@ impl Store {
         self.0.engine.recovery()
     }
 
+    /// Counters over all processes of the store.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn stats(&self) -> Result<Stats> {
+        let counted = |counter| self.0.engine.counted(counter);
+        Ok(Stats { unverifiable: counted(Counter::Unverifiable)?, forgotten: counted(Counter::Forgotten)? })
+    }
+
     /// Decides what this request is: the first of its key, or one of the [outcomes](Outcome) of an earlier
     /// one.
     ///
@@ -99,119 +90,106 @@ impl Store {
     /// `InvalidArgument` for a key, scope or lease outside its limit; `StoreFull` when there is no room for
     /// another key; `Corrupt` when what is stored about the key cannot be believed; `Io`.
     pub fn begin(&self, request: Request<'_>) -> Result<Outcome> {
-        let engine = &*self.0.engine;
+        let Handle { engine, defaults } = &*self.0;
         let identity = Identity::new(request.scope, request.key)?;
         let lease = request.lease.map(|lease| limits::LEASE.check_duration(lease)).transpose()?;
-        let lease_ms = lease.unwrap_or(self.0.defaults.lease_ms);
         let place = engine.place(&identity);
-        // While the index line is on its way: the hash of the payload, the clock, and (most keys are new) the
-        // claim.
-        let asked =
-            Asked { identity, place, bound_to: request.bound_to(), lease_ms, on_crash: request.on_crash };
+        let asked = Asked {
+            identity,
+            place,
+            bound: request.bound(defaults.keyed_fingerprints, engine.seal()),
+            purpose: Purpose::Claim {
+                lease_ms: lease.unwrap_or(defaults.lease_ms),
+                retention_ms: defaults.in_doubt_ttl_ms,
+                on_crash: request.on_crash,
+            },
+        };
+        let granted = grant(engine, &asked, |record, standing, now_ms| {
+            let matched = self.matched(record, standing, asked.bound.as_ref())?;
+            Ok(answer(record, standing, matched, now_ms))
+        })?;
+        Ok(match granted {
+            Grant::Answered(outcome) => outcome,
+            Grant::Granted { slot, word, fence, attempt, reason } => {
+                Outcome::Started(Claim::new(self.0.clone(), slot, word, Fence(fence), attempt, reason))
+            }
+        })
+    }
+
+    /// How a request's fingerprint compares with a live record's.
+    fn matched(&self, record: &Record<'_>, standing: Standing, bound: Option<&Bound>) -> Result<Match> {
+        let Handle { engine, defaults } = &*self.0;
+        let (Some(stored), Some(bound)) = (record.fingerprint(), bound) else { return Ok(Match::Same) };
+        let is_live = !matches!(standing, Standing::Released | Standing::Expired);
+        let matched = bound.compare(&stored, engine.seal());
+        if matched != Match::Unverifiable || !is_live {
+            return Ok(matched);
+        }
+        engine.count(Counter::Unverifiable)?;
+        Ok(match defaults.unverifiable {
+            Unverifiable::Accept => Match::Same,
+            Unverifiable::Reject => Match::Different,
+        })
+    }
+
+    /// Notes that a key was seen, for so long: `true` the first time. For a message that may be delivered
+    /// more than once: a begin and its completion in one step, with no claim and no response.
+    ///
+    /// Call it before the work, and a crash in between loses the message's work; call it after, and a crash
+    /// in between repeats it. Where neither will do, [`begin`](Store::begin) and complete.
+    ///
+    /// `true` exactly where a begin would be `Started`, so `false` for a key that a claim holds or that is in
+    /// doubt.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a key, scope or ttl outside its limit; `StoreFull`, `Corrupt`, `Io`.
+    pub fn mark_seen<K: AsRef<[u8]> + ?Sized>(&self, scope: &str, key: &K, ttl: Duration) -> Result<bool> {
+        let identity = Identity::new(scope, key.as_ref())?;
+        let purpose = Purpose::Seen { ttl_ms: limits::TTL.check_duration(ttl)? };
+        let place = self.0.engine.place(&identity);
+        let asked = Asked { identity, place, bound: None, purpose };
+        let granted = grant(&self.0.engine, &asked, |_, standing, _| {
+            let runs = matches!(standing, Standing::Orphaned { .. } | Standing::Released | Standing::Expired);
+            Ok((!runs).then_some(()))
+        })?;
+        Ok(matches!(granted, Grant::Granted { .. }))
+    }
+
+    /// Takes up a claim that was [handed over](Claim::hand_over), in whichever process: the same fence and
+    /// attempt, and a lease of at least this handle's default from now.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for bytes that this store did not hand out; `LeaseLost` if somebody adopted them
+    /// before, or the key went on: [`Error::winner`] is what to serve. `StoreFull`, `Corrupt`, `Io`: try
+    /// again.
+    pub fn adopt<B: AsRef<[u8]> + ?Sized>(&self, bytes: &B) -> Result<Claim> {
+        let Handle { engine, defaults } = &*self.0;
+        let HandOver { identity, fence } = HandOver::parse(bytes.as_ref(), engine.store_id(), engine.seal())?;
+        let place = engine.place(&identity);
         loop {
             let now_ms = engine.now_ms()?;
-            let draft = self.draft(&asked, None, now_ms);
-            let early = engine.append_at_hand(&draft, now_ms);
-            let claim = match self.look(&identity, place, now_ms)? {
-                Look::Vacant(slot) => {
-                    let appended = early.map_or_else(|| engine.append(&draft, now_ms), Ok)?;
-                    self.grant(&draft, appended, slot, Word::EMPTY, StartReason::Fresh)?
-                }
-                Look::Found(Over { slot, word, record }, judged) => {
-                    drop(early);
-                    if let Some(outcome) = answer(&record, judged.standing, asked.bound_to.as_ref(), now_ms) {
-                        return Ok(outcome);
-                    }
-                    if !judged.take(&record) {
-                        continue;
-                    }
-                    kill_point!("begin.taken");
-                    let seen = Seen { record: &record, reason: reason_after(judged.standing) };
-                    let draft = self.draft(&asked, Some(&seen), now_ms);
-                    let appended = engine.append(&draft, now_ms)?;
-                    self.grant(&draft, appended, slot, word, seen.reason)?
-                }
-                Look::Full => return Err(self.index_full()),
+            let Look::Found(over, judged) = look(engine, &identity, place, now_ms)? else {
+                return Err(Error::lease_lost(None));
             };
-            if let Some(claim) = claim {
-                return Ok(Outcome::Started(claim));
+            let (record, header) = (&over.record, over.record.header);
+            let is_free = record.kind == Kind::Claim && header.holder() == Holder::NOBODY;
+            if !is_free || header.fence != fence || judged.standing == Standing::Expired {
+                return Err(Error::lease_lost(winner(record, now_ms)?));
             }
-        }
-    }
-
-    /// Finds the record of a key, marks it, and judges it.
-    #[inline]
-    fn look(&self, identity: &Identity<'_>, place: Place, now_ms: u64) -> Result<Look<'_>> {
-        let engine = &*self.0.engine;
-        loop {
-            let (slot, word, record) = match engine.find(place, identity)? {
-                Probe::Vacant(slot) => return Ok(Look::Vacant(slot)),
-                Probe::Frozen | Probe::Full => return Ok(Look::Full),
-                Probe::Found(slot, word, record) => (slot, word, record),
+            let control = record.claim_control()?;
+            if control.is_taken() {
+                return Err(Error::lease_lost(None));
+            }
+            let carry = Carry {
+                steps: &ADOPT,
+                holder: engine.holder(),
+                checkpoint: record.checkpoint(),
+                deadline_ms: now_ms + defaults.lease_ms,
             };
-            record.help()?;
-            let judged = Judged::new(&record, now_ms)?;
-            // The word stands after its control word was judged: no successor's time was judged by its
-            // record.
-            if engine.load(slot) == word {
-                return Ok(Look::Found(Over { slot, word, record }, judged));
+            if let Some(word) = carry.write(engine, &over, control, now_ms)? {
+                let (attempt, reason) = (header.attempt(), StartReason::Adopted);
+                return Ok(Claim::new(self.0.clone(), over.slot, word, Fence(fence), attempt, reason));
             }
-        }
-    }
-
-    /// Swaps an appended claim in; `None` if somebody else was first, and then the record is taken back.
-    fn grant(
-        &self,
-        draft: &Draft<'_>,
-        appended: Appended<'_>,
-        slot: Slot,
-        from: Word,
-        reason: StartReason,
-    ) -> Result<Option<Claim>> {
-        let word = Word::new(draft.place.tag(), appended.address);
-        #[cfg(feature = "kill-points")]
-        let word = Word(crate::fault::reused(draft.place.0, word.0));
-        kill_point!("begin.appended");
-        if !self.0.engine.swap(slot, from, word) {
-            if planted!("record.reused") {
-                std::mem::forget(appended);
-            }
-            return Ok(None);
-        }
-        kill_point!("begin.swapped");
-        appended.commit()?;
-        kill_point!("begin.committed");
-        Ok(Some(Claim::new(self.0.clone(), slot, word, Fence(draft.fence), draft.attempt, reason)))
-    }
-
-    /// The claim on a key, over the record that was seen of it.
-    fn draft<'d>(&self, asked: &'d Asked<'_>, seen: Option<&'d Seen<'_>>, now_ms: u64) -> Draft<'d> {
-        // Who takes over without a payload must not unbind the key from the one it began with.
-        let inherited = seen
-            .filter(|seen| seen.reason == StartReason::Takeover)
-            .and_then(|seen| seen.record.fingerprint());
-        let header = seen.map(|seen| seen.record.header);
-        let version = version::next(header.map_or(0, |header| header.version), now_ms);
-        let deadline_ms = now_ms + asked.lease_ms;
-        Draft {
-            kind: Kind::Claim,
-            identity: asked.identity,
-            place: asked.place,
-            version,
-            fence: version,
-            expiry_ms: self.0.defaults.in_doubt_ttl_ms,
-            keep_ms: header.map_or(0, Header::keep_ms).max(deadline_ms + CLAIM_GRACE_MS),
-            deadline_ms,
-            attempt: seen.map_or(1, Seen::next_attempt),
-            holder: self.0.engine.holder(),
-            previous: seen.map(|seen| seen.record.address),
-            fingerprint: asked.bound_to.as_ref().map(|bytes| &bytes[..]).or(inherited),
-            rule: RULE,
-            in_doubt_on_crash: asked.on_crash == OnCrash::InDoubt,
-            status: 0,
-            omitted: None,
-            body: &[],
-            meta: &[],
         }
     }
 
@@ -237,12 +215,12 @@ impl Store {
         let ending = Ending::new(&RESOLVE, kind, &response, &self.0.defaults)?;
         loop {
             let now_ms = self.0.engine.now_ms()?;
-            let Look::Found(over, judged) = self.look(&identity, place, now_ms)? else {
-                return Err(conflict("it is absent"));
+            let Look::Found(over, judged) = look(&self.0.engine, &identity, place, now_ms)? else {
+                return Err(not_in_doubt("it is absent"));
             };
             check_in_doubt(judged.standing)?;
             if over.record.header.fence != fence.0 {
-                return Err(conflict("it is in doubt under another fence"));
+                return Err(not_in_doubt("it is in doubt under another fence"));
             }
             if !judged.take(&over.record) {
                 continue;
@@ -254,22 +232,64 @@ impl Store {
         }
     }
 
+    /// Removes what is stored of a key that completed or failed, as if it had never run; `false` if it is
+    /// absent already. The next begin runs it, under a higher fence. The bytes stay in the log until their
+    /// segment is dropped.
+    ///
+    /// # Errors
+    /// `Conflict` if a claim holds the key, or it is orphaned or in doubt; `InvalidArgument`, `StoreFull`,
+    /// `Corrupt`, `Io`.
+    pub fn forget<K: AsRef<[u8]> + ?Sized>(&self, scope: &str, key: &K) -> Result<bool> {
+        let Handle { engine, defaults } = &*self.0;
+        let identity = Identity::new(scope, key.as_ref())?;
+        let place = engine.place(&identity);
+        let ending = Ending::new(&FORGET, Kind::Forgotten, &Response::default(), defaults)?;
+        loop {
+            let now_ms = engine.now_ms()?;
+            let Look::Found(over, judged) = look(engine, &identity, place, now_ms)? else {
+                return Ok(false);
+            };
+            match judged.standing {
+                Standing::Terminal(_) => {}
+                Standing::Released | Standing::Expired => return Ok(false),
+                Standing::InProgress { .. } | Standing::Orphaned { .. } => {
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        "the key has not ended; only an end is forgotten",
+                    ));
+                }
+                Standing::InDoubt { .. } => {
+                    return Err(Error::new(ErrorKind::Conflict, "the key is in doubt; resolve it first"));
+                }
+            }
+            if ending.write(engine, &over, Holder::NOBODY, now_ms)? {
+                engine.count(Counter::Forgotten)?;
+                return Ok(true);
+            }
+        }
+    }
+
+    /// The keys that the query selects, in no order, one at a time, while others go on: a key that stands
+    /// unchanged from the first to the last is listed exactly once, another at most once.
+    pub fn list(&self, query: Query) -> List {
+        List::new(self.0.clone(), query)
+    }
+
     /// Looks at a key without claiming it; `None` if it is absent.
     ///
     /// # Errors
     /// `InvalidArgument`, `Corrupt`, `Io`.
     pub fn peek<K: AsRef<[u8]> + ?Sized>(&self, scope: &str, key: &K) -> Result<Option<Peek>> {
+        let engine = &self.0.engine;
         let identity = Identity::new(scope, key.as_ref())?;
-        let place = self.0.engine.place(&identity);
-        let now_ms = self.0.engine.now_ms()?;
-        let Look::Found(Over { record, .. }, Judged { standing, .. }) =
-            self.look(&identity, place, now_ms)?
-        else {
+        let place = engine.place(&identity);
+        let now_ms = engine.now_ms()?;
+        let Look::Found(over, Judged { standing, .. }) = look(engine, &identity, place, now_ms)? else {
             return Ok(None);
         };
         Ok(match standing {
-            Standing::Orphaned => Some(Peek::Orphaned),
-            _ => answer(&record, standing, None, now_ms).and_then(|outcome| match outcome {
+            Standing::Orphaned { .. } => Some(Peek::Orphaned),
+            _ => answer(&over.record, standing, Match::Same, now_ms).and_then(|outcome| match outcome {
                 Outcome::InProgress(it) => Some(Peek::InProgress(it)),
                 Outcome::InDoubt(it) => Some(Peek::InDoubt(it)),
                 Outcome::Replay(it) => Some(Peek::Replay(it)),
@@ -278,46 +298,18 @@ impl Store {
             }),
         })
     }
-
-    #[cold]
-    fn index_full(&self) -> Error {
-        let words = self.0.engine.capacity();
-        Error::full(format!(
-            "the index is full: {words} words, and this key's chain has no room within the probe cap"
-        ))
-    }
 }
 
-impl Seen<'_> {
-    fn next_attempt(&self) -> u16 {
-        match self.reason {
-            StartReason::Fresh => 1,
-            StartReason::AfterRelease | StartReason::Takeover => {
-                self.record.header.attempt().saturating_add(1)
-            }
-        }
-    }
-}
-
-/// Why a begin may be granted over a record that answers nothing.
-fn reason_after(standing: Standing) -> StartReason {
-    match standing {
-        Standing::Released => StartReason::AfterRelease,
-        Standing::Orphaned => StartReason::Takeover,
-        _ => StartReason::Fresh,
-    }
-}
-
-fn conflict(why: &str) -> Error {
+fn not_in_doubt(why: &str) -> Error {
     Error::new(ErrorKind::Conflict, format!("the key cannot be resolved: {why}"))
 }
 
 fn check_in_doubt(standing: Standing) -> Result<()> {
     match standing {
         Standing::InDoubt { .. } => Ok(()),
-        Standing::InProgress { .. } => Err(conflict("a claim holds it and its lease runs")),
-        Standing::Terminal(_) => Err(conflict("it has ended already")),
-        Standing::Orphaned => Err(conflict("it is orphaned; the next begin takes over")),
-        Standing::Released | Standing::Expired => Err(conflict("it is absent")),
+        Standing::InProgress { .. } => Err(not_in_doubt("a claim holds it and its lease runs")),
+        Standing::Terminal(_) => Err(not_in_doubt("it has ended already")),
+        Standing::Orphaned { .. } => Err(not_in_doubt("it is orphaned; the next begin takes over")),
+        Standing::Released | Standing::Expired => Err(not_in_doubt("it is absent")),
     }
 }

@@ -44,6 +44,8 @@ fn the_table_is_the_one_that_is_promised() {
         ("in_doubt_ttl", "ms", 30 * day, 1000, 400 * day),
         ("response_limit", "bytes", mib, 0, 16 * mib),
         ("meta_limit", "bytes", 64 * kib, 0, 64 * kib),
+        ("checkpoint", "bytes", 0, 0, 4 * kib),
+        ("downstream_key", "bytes", 0, 16, kib),
         ("segment", "bytes", 64 * mib, mib, gib),
         ("first_generation", "words", mib, kib, gib),
         ("processes", "processes", 1024, 1, 4096),
@@ -60,12 +62,16 @@ fn a_key_has_1_to_255_bytes_in_every_verb() {
         let begun = store.begin(Request::new("", &key)).map(drop);
         let seen = store.peek("", &key).map(drop);
         let resolved = store.resolve("", &key, Fence::from_u64(1), Resolution::Release);
+        let marked = store.mark_seen("", &key, Duration::from_secs(1)).map(drop);
+        let forgotten = store.forget("", &key).map(drop);
         if fits {
             begun.unwrap();
             seen.unwrap();
             assert_eq!(resolved.unwrap_err().kind(), ErrorKind::Conflict);
+            marked.unwrap();
+            forgotten.unwrap();
         } else {
-            for result in [begun, seen, resolved] {
+            for result in [begun, seen, resolved, marked, forgotten] {
                 refused(&limits::KEY, result);
             }
         }
@@ -79,10 +85,14 @@ fn a_scope_has_0_to_255_bytes_not_characters() {
     for scope in ["", &"s".repeat(255), &two_bytes_each[2..]] {
         assert!(matches!(store.begin(Request::new(scope, "k")).unwrap(), Outcome::Started(_)));
         store.peek(scope, "k").unwrap();
+        store.mark_seen(scope, "seen", Duration::from_secs(1)).unwrap();
+        assert!(store.forget(scope, "seen").unwrap());
     }
     for scope in ["s".repeat(256), two_bytes_each] {
         refused(&limits::SCOPE, store.begin(Request::new(&scope, "k")));
         refused(&limits::SCOPE, store.peek(&scope, "k"));
+        refused(&limits::SCOPE, store.mark_seen(&scope, "k", Duration::from_secs(1)));
+        refused(&limits::SCOPE, store.forget(&scope, "k"));
         refused(&limits::SCOPE, store.resolve(&scope, "k", Fence::from_u64(1), Resolution::Release));
     }
 }
@@ -97,6 +107,30 @@ fn the_longest_scope_and_the_longest_key_are_told_apart_from_their_neighbours() 
     }
     let Outcome::Replay(it) = store.begin(Request::new(&long[1..], &long)).unwrap() else { panic!("gone") };
     assert_eq!(it.body(), b"254 255");
+}
+
+#[test]
+fn a_checkpoint_has_0_to_4096_bytes() {
+    let store = tiny().open().unwrap();
+    let claim = start(&store, "k");
+    for bytes in [4096, 0, 1] {
+        claim.checkpoint(&vec![7; bytes]).unwrap();
+        assert_eq!(claim.last_checkpoint().unwrap(), vec![7; bytes]);
+    }
+    refused(&limits::CHECKPOINT, claim.checkpoint(&[7; 4097]));
+    assert_eq!(claim.last_checkpoint().unwrap(), [7], "a refused checkpoint was left");
+}
+
+#[test]
+fn a_downstream_key_has_16_to_1024_bytes() {
+    for (bytes, fits) in [(15, false), (16, true), (1024, true), (1025, false), (0, false)] {
+        let opened = tiny().downstream_key(&vec![7; bytes]).open();
+        if fits {
+            opened.unwrap();
+        } else {
+            refused(&limits::DOWNSTREAM_KEY, opened);
+        }
+    }
 }
 
 #[test]

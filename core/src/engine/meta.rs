@@ -4,7 +4,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::limits;
+use crate::limits;
 use crate::os::{FileIdentity, Mapping};
 use crate::sync::{AtomicU64, Ordering};
 

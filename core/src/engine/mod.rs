@@ -8,17 +8,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::control_page::ControlPage;
+use crate::control_page::{ControlPage, Counter};
 use crate::error::Result;
 use crate::fault::planted;
 use crate::index::{Generation, Probe, Slot, Word, table};
-use crate::key::{Identity, Place};
+use crate::key::{Identity, Place, Seal, Secret};
 use crate::log::Log;
 use crate::log::append::{Appended, Appender};
+use crate::log::draft::Draft;
 use crate::log::lifetime::Lifetime;
-use crate::log::record::{Draft, Holder, Record};
+use crate::log::record::{Holder, Record};
 use crate::options::Defaults;
 use crate::recovery::Recovery;
+use crate::sync::Ordering;
 use meta::Meta;
 
 pub(crate) use registry::engine_for;
@@ -33,17 +35,22 @@ pub(crate) struct Engine {
     generation: Generation,
     log: Log,
     appender: Appender,
-    hash: [u64; 2],
+    secret: Secret,
     clock: Clock,
     holder: Holder,
     recovery: Option<Recovery>,
 }
 
 /// An open store with the options of this opening; its claims share it.
-#[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) engine: Arc<Engine>,
     pub(crate) defaults: Defaults,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.engine.fmt(f) // the options may hold a key
+    }
 }
 
 impl fmt::Debug for Engine {
@@ -57,7 +64,7 @@ impl Engine {
     /// Where this identity's chain begins; its first line is on its way from here on.
     #[inline]
     pub(crate) fn place(&self, identity: &Identity<'_>) -> Place {
-        let place = identity.place(self.hash);
+        let place = identity.place(self.secret.hash);
         self.generation.prefetch(place);
         place
     }
@@ -125,6 +132,27 @@ impl Engine {
     /// Who this process is.
     pub(crate) fn holder(&self) -> Holder {
         self.holder
+    }
+
+    /// What authenticates in this store.
+    pub(crate) fn seal(&self) -> &Seal {
+        &self.secret.seal
+    }
+
+    /// Which store this is.
+    pub(crate) fn store_id(&self) -> &[u8; 16] {
+        &self.meta.fixed.store
+    }
+
+    /// Counts one; statistics only, nothing is ordered by it.
+    #[cold]
+    pub(crate) fn count(&self, counter: Counter) -> Result<()> {
+        self.page.counter(counter)?.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(crate) fn counted(&self, counter: Counter) -> Result<u64> {
+        Ok(self.page.counter(counter)?.load(Ordering::Relaxed))
     }
 
     /// Words of the index.

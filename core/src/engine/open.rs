@@ -38,18 +38,18 @@ impl Engine {
             e
         };
         check_before_writing(&*medium, plan).map_err(abandoning)?;
-        let (meta, index, log, hash, holder) = {
+        let (meta, index, log, secret, holder) = {
             let _lock = medium.lock().map_err(abandoning)?;
             Self::open_rooms(&medium, plan).map_err(abandoning)?
         };
         let Index { page, generation, recovery } = index;
         let appender = Appender::new(&log, page.clone());
         let clock = plan.clock.clone();
-        Ok(Self { meta, page, generation, log, appender, hash, clock, holder, recovery })
+        Ok(Self { meta, page, generation, log, appender, secret, clock, holder, recovery })
     }
 
     /// Under the control lock.
-    fn open_rooms(medium: &Arc<dyn Medium>, plan: &Plan) -> Result<(Meta, Index, Log, [u64; 2], Holder)> {
+    fn open_rooms(medium: &Arc<dyn Medium>, plan: &Plan) -> Result<(Meta, Index, Log, Secret, Holder)> {
         let shared = medium.clone();
         let medium = &**medium;
         let place = medium.describe();
@@ -78,7 +78,7 @@ impl Engine {
             return Err(Error::new(ErrorKind::Unavailable, message));
         };
         let holder = Holder { slot, incarnation: meta.next_incarnation()? };
-        Ok((meta, index, log, secret.hash, holder))
+        Ok((meta, index, log, secret, holder))
     }
 
     /// Whether responses of a further handle's limits fit this store's segments.

@@ -12,7 +12,7 @@ use crate::engine::meta::{Fixed, META, META_BYTES};
 use crate::error::Result;
 use crate::log::address::{Geometry, SegmentNumber};
 use crate::log::segment::{CHUNK, number_of};
-use crate::options::{Defaults, Plan};
+use crate::options::{Defaults, Plan, Unverifiable};
 use crate::os::{ControlLock, Created, FileIdentity, Mapping, Medium, MemoryMedium, Room};
 use crate::{Claim, Outcome, Request, Resolution, Response, Store};
 
@@ -95,6 +95,9 @@ fn plan() -> Plan {
             in_doubt_ttl_ms: 86_400_000,
             response_limit: 70_000,
             meta_limit: 100,
+            keyed_fingerprints: false,
+            unverifiable: Unverifiable::Accept,
+            downstream_key: None,
         },
         segment_bytes: SEGMENT,
         first_generation: 1024,

@@ -41,6 +41,11 @@ impl Word {
         Address(self.0 >> FLAG_BITS & ADDRESS_MASK)
     }
 
+    /// Whether it is the word of a record that stands.
+    pub(crate) fn is_record(self) -> bool {
+        self != Self::EMPTY && self != Self::FROZEN && !self.is_dead()
+    }
+
     pub(crate) fn is_dead(self) -> bool {
         self.0 & DEAD != 0
     }

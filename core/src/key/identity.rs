@@ -5,7 +5,7 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher13;
 
 use crate::error::Result;
-use crate::options::limits;
+use crate::limits;
 
 /// A validated scope and key.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 pub(crate) mod fingerprint;
 mod identity;
+mod mac;
 mod secret;
 
 pub(crate) use identity::{Identity, Place};
+pub(crate) use mac::{SEAL_BYTES, Seal};
 pub(crate) use secret::Secret;

@@ -2,24 +2,27 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::mac::Seal;
 use crate::error::{Error, Result};
 use crate::os;
 
-/// Keys of the place hash and of the record checksums.
+/// Keys of the place hash and of the record checksums, and the key that authenticates.
 ///
 /// ```text
-/// secret = magic 8 | hash keys 16 | checksum seed 8 | reserved for authentication 32 | checksum 8
+/// secret = magic 8 | hash keys 16 | checksum seed 8 | authentication key 32 | checksum 8
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Secret {
     /// What `meta` remembers of it.
     pub(crate) check: u32,
     pub(crate) hash: [u64; 2],
     pub(crate) seed: u64,
+    pub(crate) seal: Seal,
 }
 
 const MAGIC: &[u8; 8] = b"semelkey";
-const SEALED: usize = 8 + 16 + 8 + 32;
+const AUTHENTICATION: usize = 8 + 16 + 8;
+const SEALED: usize = AUTHENTICATION + 32;
 pub(crate) const SECRET_BYTES: usize = SEALED + 8;
 
 impl Secret {
@@ -49,7 +52,13 @@ impl Secret {
         if !sealed || &bytes[..8] != MAGIC {
             return Err(damaged());
         }
-        Ok(Self { hash: [word(8)?, word(16)?], seed: word(24)?, check: word(SEALED)? as u32 })
+        let authentication = bytes[AUTHENTICATION..SEALED].try_into().map_err(|_| damaged())?;
+        Ok(Self {
+            check: word(SEALED)? as u32,
+            hash: [word(8)?, word(16)?],
+            seed: word(24)?,
+            seal: Seal::new(&authentication),
+        })
     }
 }
 

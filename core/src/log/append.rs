@@ -4,9 +4,10 @@ use crossbeam_utils::CachePadded;
 
 use super::address::{Address, UNIT};
 use super::control::{self, Swapped};
+use super::draft::Draft;
 use super::lifetime::Lifetime;
 use super::read::Log;
-use super::record::{CONTROL_WORD, Draft, Kind, LENGTH_WORD, checksum};
+use super::record::{CONTROL_WORD, Kind, LENGTH_WORD, checksum};
 use super::segment::{CHUNK, Segment};
 use super::tail::Tails;
 use crate::control_page::ControlPage;

@@ -46,10 +46,10 @@ pub(crate) enum Swapped {
 }
 
 impl ClaimControl {
-    /// The control word of a new claim: not committed, no effect.
-    pub(crate) const fn new(deadline_ms: u64) -> Self {
+    /// The control word of a claim that is about to be written: not committed.
+    pub(crate) const fn new(deadline_ms: u64, has_effect: bool) -> Self {
         let deadline = if deadline_ms > DEADLINE_MAX { DEADLINE_MAX } else { deadline_ms };
-        Self::sealed(deadline << DEADLINE_SHIFT)
+        Self::sealed(deadline << DEADLINE_SHIFT | if has_effect { EFFECT } else { 0 })
     }
 
     const fn sealed(payload: u64) -> Self {
@@ -109,7 +109,7 @@ impl ClaimControl {
         Self::change(word, |control| {
             let flags = control.0 & (COMMITTED_BIT | EFFECT);
             let deadline_ms = deadline_ms.max(control.deadline_ms());
-            Self::sealed((Self::new(deadline_ms).0 & PAYLOAD) | flags)
+            Self::sealed((Self::new(deadline_ms, false).0 & PAYLOAD) | flags)
         })
     }
 
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn effect_deadline_and_mark_do_not_disturb_each_other() {
-        let word = AtomicU64::new(ClaimControl::new(1000).bits());
+        let word = AtomicU64::new(ClaimControl::new(1000, false).bits());
         assert_eq!(commit_claim(&word), Swapped::Done);
         assert_eq!(ClaimControl::mark_effect(&word), Swapped::Done);
         assert_eq!(ClaimControl::extend(&word, 2000), Swapped::Done);
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_taken_claim_takes_no_effect_and_no_deadline() {
-        let word = AtomicU64::new(ClaimControl::new(1000).bits());
+        let word = AtomicU64::new(ClaimControl::new(1000, false).bits());
         assert!(ClaimControl::load(&word).unwrap().take(&word));
         assert_eq!(ClaimControl::mark_effect(&word), Swapped::Lost);
         assert_eq!(ClaimControl::extend(&word, 2000), Swapped::Lost);
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_taken_only_as_it_was_judged() {
-        let word = AtomicU64::new(ClaimControl::new(1000).bits());
+        let word = AtomicU64::new(ClaimControl::new(1000, false).bits());
         let judged = ClaimControl::load(&word).unwrap();
         assert_eq!(ClaimControl::extend(&word, 9000), Swapped::Done);
         assert!(!judged.take(&word));
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let good = ClaimControl::new(1_800_000_000_000).with(COMMITTED_BIT).bits();
+        let good = ClaimControl::new(1_800_000_000_000, true).with(COMMITTED_BIT).bits();
         for bit in 0..64 {
             let word = AtomicU64::new(good ^ 1 << bit);
             assert!(ClaimControl::load(&word).is_none(), "bit {bit}");

@@ -4,6 +4,7 @@
 pub(crate) mod address;
 pub(crate) mod append;
 pub(crate) mod control;
+pub(crate) mod draft;
 pub(crate) mod lifetime;
 mod read;
 pub(crate) mod record;

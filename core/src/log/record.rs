@@ -5,9 +5,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::address::{Address, UNIT};
 use super::control::{self, ClaimControl, Swapped};
+use super::lifetime::CLAIM_GRACE_MS;
 use crate::error::{Error, Result};
 use crate::fault::{kill_point, planted};
-use crate::key::{Identity, Place};
+use crate::key::Identity;
+use crate::key::fingerprint::Stored;
 use crate::outcome::OmittedReason;
 use crate::sync::AtomicU64;
 
@@ -24,16 +26,16 @@ use crate::sync::AtomicU64;
 pub(super) const LENGTH_WORD: usize = 0;
 pub(super) const CONTROL_WORD: usize = LENGTH_WORD + 8;
 pub(super) const HEADER: usize = CONTROL_WORD + 8;
-const SEALED: usize = HEADER + 8;
-const VARIABLE: usize = HEADER + size_of::<Header>();
-const FINGERPRINT: usize = 32;
+pub(super) const SEALED: usize = HEADER + 8;
+pub(super) const VARIABLE: usize = HEADER + size_of::<Header>();
+pub(super) const FINGERPRINT: usize = 32;
 
 /// The fixed part of a record that never changes.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct Header {
     /// xxh3 of the rest, seeded.
-    checksum: u64,
+    pub(super) checksum: u64,
     /// The keyed hash of scope and key.
     pub(crate) place: u64,
     /// Grows with every swap of the key's word; recovery takes the highest.
@@ -42,30 +44,31 @@ pub(crate) struct Header {
     pub(crate) fence: u64,
     /// 48 bits of milliseconds | attempt 16. A claim: how long it is remembered behind its deadline. Any
     /// other: until when.
-    expiry_attempt: u64,
+    pub(super) expiry_attempt: u64,
     /// 48 bits of milliseconds | owner slot 16. Until when the record must stay in the log.
-    keep_slot: u64,
+    pub(super) keep_slot: u64,
     /// The record that this one replaced: address 48 | status 16.
-    previous_status: u64,
+    pub(super) previous_status: u64,
     /// The owner's incarnation; 0 is nobody.
-    incarnation: u32,
-    body_len: u32,
+    pub(super) incarnation: u32,
+    pub(super) body_len: u32,
     /// Fits 17 bits; the rest is reserved, zero.
-    meta_len: u32,
-    scope_len: u8,
-    key_len: u8,
-    flags: u8,
+    pub(super) meta_len: u32,
+    pub(super) scope_len: u8,
+    pub(super) key_len: u8,
+    pub(super) flags: u8,
     /// Version of the rule that made the fingerprint.
-    rule: u8,
+    pub(super) rule: u8,
 }
 
 const _: () = assert!(size_of::<Header>() == 72 && align_of::<Header>() == 8);
 
-const HAS_FINGERPRINT: u8 = 1;
-const IN_DOUBT_ON_CRASH: u8 = 1 << 1;
-const OMITTED_SHIFT: u32 = 4;
+pub(super) const HAS_FINGERPRINT: u8 = 1;
+pub(super) const IN_DOUBT_ON_CRASH: u8 = 1 << 1;
+pub(super) const IS_KEYED: u8 = 1 << 2;
+pub(super) const OMITTED_SHIFT: u32 = 4;
 
-const MS: u64 = (1 << 48) - 1;
+pub(super) const MS: u64 = (1 << 48) - 1;
 
 /// The longest record: everything at its limit.
 pub(crate) const fn longest(response: usize, meta: usize) -> usize {
@@ -86,11 +89,14 @@ pub(crate) enum Kind {
     Released = 4,
     /// It was given up behind its effect mark.
     InDoubt = 5,
+    /// It had ended, and an operator removed it.
+    Forgotten = 6,
 }
 
 impl Kind {
     fn from_length_word(word: u64) -> Option<Self> {
-        const ALL: [Kind; 5] = [Kind::Claim, Kind::Completed, Kind::Failed, Kind::Released, Kind::InDoubt];
+        const ALL: [Kind; 6] =
+            [Kind::Claim, Kind::Completed, Kind::Failed, Kind::Released, Kind::InDoubt, Kind::Forgotten];
         ALL.into_iter().find(|kind| word >> 32 == *kind as u64)
     }
 }
@@ -110,101 +116,8 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    /// Nobody: what a resolution writes.
+    /// Nobody: what a resolution writes, and a claim that is on its way to another process.
     pub(crate) const NOBODY: Self = Self { slot: 0, incarnation: 0 };
-}
-
-/// A record about to be written.
-pub(crate) struct Draft<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) identity: Identity<'a>,
-    pub(crate) place: Place,
-    pub(crate) version: u64,
-    pub(crate) fence: u64,
-    /// See [`Header`].
-    pub(crate) expiry_ms: u64,
-    pub(crate) keep_ms: u64,
-    pub(crate) deadline_ms: u64,
-    pub(crate) attempt: u16,
-    pub(crate) holder: Holder,
-    pub(crate) previous: Option<Address>,
-    pub(crate) fingerprint: Option<&'a [u8]>,
-    pub(crate) rule: u8,
-    pub(crate) in_doubt_on_crash: bool,
-    pub(crate) status: u16,
-    pub(crate) omitted: Option<OmittedReason>,
-    pub(crate) body: &'a [u8],
-    pub(crate) meta: &'a [u8],
-}
-
-impl Draft<'_> {
-    fn variable_len(&self) -> usize {
-        let fingerprint = self.fingerprint.map_or(0, |_| FINGERPRINT);
-        self.identity.scope.len() + self.identity.key.len() + fingerprint + self.body.len() + self.meta.len()
-    }
-
-    /// Bytes it takes in the log.
-    pub(crate) fn len(&self) -> usize {
-        (VARIABLE + self.variable_len()).next_multiple_of(UNIT as usize)
-    }
-
-    pub(super) fn length_word(&self) -> u64 {
-        ((self.kind as u64) << 32) | (self.len() as u64 / UNIT)
-    }
-
-    /// The control word it starts with: not committed.
-    pub(super) fn control_word(&self) -> u64 {
-        match self.kind {
-            Kind::Claim => ClaimControl::new(self.deadline_ms).bits(),
-            _ => 0,
-        }
-    }
-
-    fn header(&self) -> Header {
-        let omitted = match self.omitted {
-            None => 0,
-            Some(OmittedReason::TooLarge) => 1,
-            Some(OmittedReason::StoreFull) => 2,
-        };
-        let has_fingerprint = if self.fingerprint.is_some() { HAS_FINGERPRINT } else { 0 };
-        let in_doubt = if self.in_doubt_on_crash { IN_DOUBT_ON_CRASH } else { 0 };
-        Header {
-            checksum: 0,
-            place: self.place.0,
-            version: self.version,
-            fence: self.fence,
-            expiry_attempt: self.expiry_ms.min(MS) | u64::from(self.attempt) << 48,
-            keep_slot: self.keep_ms.min(MS) | u64::from(self.holder.slot) << 48,
-            previous_status: self.previous.map_or(0, |address| address.0) | u64::from(self.status) << 48,
-            incarnation: self.holder.incarnation,
-            body_len: self.body.len() as u32,
-            meta_len: self.meta.len() as u32,
-            scope_len: self.identity.scope.len() as u8,
-            key_len: self.identity.key.len() as u8,
-            flags: has_fingerprint | in_doubt | omitted << OMITTED_SHIFT,
-            rule: self.rule,
-        }
-    }
-
-    /// The pieces behind the control word, in order.
-    pub(super) fn pieces(&self, mut put: impl FnMut(usize, &[u8]) -> Option<()>) -> Option<()> {
-        let header = self.header();
-        put(HEADER, header.as_bytes())?;
-        let mut at = VARIABLE;
-        let fingerprint = self.fingerprint.unwrap_or_default();
-        for piece in [self.identity.scope, self.identity.key, fingerprint, self.body, self.meta] {
-            put(at, piece)?;
-            at += piece.len();
-        }
-        Some(())
-    }
-
-    /// Where the sealed bytes are, and where their checksum goes.
-    pub(super) fn sealed_range(&self) -> (usize, usize) {
-        (SEALED, VARIABLE - SEALED + self.variable_len())
-    }
-
-    pub(super) const CHECKSUM: usize = HEADER;
 }
 
 /// The checksum of a record's sealed bytes, tied to its address and LENGTH word.
@@ -256,9 +169,33 @@ impl<'a> Record<'a> {
         (&self.variable[..scope_end], &self.variable[scope_end..key_end])
     }
 
-    pub(crate) fn fingerprint(&self) -> Option<&'a [u8]> {
+    pub(crate) fn fingerprint(&self) -> Option<Stored<'a>> {
+        let Header { rule, flags, .. } = *self.header;
         let start = self.header.names_len();
-        self.header.has_fingerprint().then(|| &self.variable[start..start + FINGERPRINT])
+        self.header.has_fingerprint().then(|| Stored {
+            bytes: &self.variable[start..start + FINGERPRINT],
+            rule,
+            is_keyed: flags & IS_KEYED != 0,
+        })
+    }
+
+    /// What the claim left for whoever goes on with it; a record that is no claim carries on that of the one
+    /// it ended.
+    pub(crate) fn checkpoint(&self) -> &'a [u8] {
+        match self.kind {
+            Kind::Claim | Kind::Released | Kind::InDoubt => self.body(),
+            Kind::Completed | Kind::Failed | Kind::Forgotten => &[],
+        }
+    }
+
+    /// Until when whatever replaces it must be kept, so that it outlives it: heartbeats may have moved a
+    /// claim's end.
+    pub(crate) fn keep_ms(&self) -> Result<u64> {
+        let moved = match self.kind {
+            Kind::Claim => self.claim_control()?.deadline_ms() + CLAIM_GRACE_MS,
+            _ => 0,
+        };
+        Ok(self.header.keep_ms().max(moved))
     }
 
     pub(crate) fn body(&self) -> &'a [u8] {
@@ -347,10 +284,6 @@ impl Header {
 
     pub(crate) fn is_in_doubt_on_crash(&self) -> bool {
         self.flags & IN_DOUBT_ON_CRASH != 0
-    }
-
-    pub(crate) fn rule(&self) -> u8 {
-        self.rule
     }
 
     pub(crate) fn omitted(&self) -> Option<OmittedReason> {

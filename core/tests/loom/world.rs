@@ -111,7 +111,7 @@ impl World {
     }
 
     pub(crate) fn append_claim(&self, address: u64, deadline_ms: u64) -> Word {
-        let control = ClaimControl::new(deadline_ms).bits();
+        let control = ClaimControl::new(deadline_ms, false).bits();
         self.append(address, Bytes::Claim { fence: address }, control)
     }
 
