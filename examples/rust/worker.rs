@@ -2,7 +2,8 @@
 //!
 //! The front begins a job, hands its claim over to a worker process and forgets it. The worker adopts the
 //! claim, keeps it by heartbeats, and leaves a checkpoint behind each part that is done. It dies in the
-//! middle. Its lease ends, the next begin of the same job takes over, finds the checkpoint, and does the rest.
+//! middle. Its lease ends, the next begin of the same job takes over, finds the checkpoint, and does the
+//! rest.
 //!
 //! `cargo run -p semel-examples --bin worker -- ./jobs`
 
