@@ -30,6 +30,9 @@ pub use error::{Error, ErrorKind, Result};
 #[doc(hidden)]
 pub use fault::{KILL_POINTS, PLANTED_FAULTS};
 pub use options::{Builder, Limit, limits};
+#[cfg(feature = "kill-points")]
+#[doc(hidden)]
+pub use os::testing::{RandomSource, in_children, with_random_source};
 pub use outcome::{
     Fence, InDoubt, InProgress, Mismatch, Omitted, OmittedReason, Outcome, Peek, Released, Replay,
     StartReason, TerminalState,
