@@ -13,6 +13,7 @@ mod fault;
 pub mod fuzz;
 mod index;
 mod key;
+pub mod keys;
 mod log;
 mod options;
 mod os;

@@ -20,7 +20,7 @@ const ROWS: [&[&str]; 14] = [
     &["index"],
     &["log"],
     &["request"],
-    &["key"],
+    &["key", "keys"],
     &["options"],
     &["clock", "control_page", "fault", "os"],
     &["error", "outcome", "sync"],
