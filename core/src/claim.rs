@@ -15,6 +15,7 @@ use crate::fault::kill_point;
 use crate::handover::HandOver;
 use crate::index::{Slot, Word};
 use crate::key::Identity;
+use crate::keys;
 use crate::limits;
 use crate::log::control::{ClaimControl, Swapped};
 use crate::log::record::{Holder, Kind, Record};
@@ -164,6 +165,19 @@ impl Claim {
                 Err(Error::new(ErrorKind::Conflict, "the claim was completed; nothing is left to hand over"))
             }
         }
+    }
+
+    /// The key to hand to the next service for this step, 1 to 255 bytes: see
+    /// [`keys::downstream`](crate::keys::downstream). Every attempt of this request gets the same, under the
+    /// store's [`downstream_key`](crate::Builder::downstream_key) if it has one.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `Corrupt`, `Io`.
+    pub fn downstream(&self, step: &str) -> Result<String> {
+        let record = self.record()?;
+        let (scope, key) = record.identity();
+        let scope = str::from_utf8(scope).map_err(|_| Error::corrupt("the claim's scope is not UTF-8"))?;
+        keys::downstream(scope, key, step, self.handle.defaults.downstream_key.as_deref())
     }
 
     /// Marks the point of no return, before the first effect outside. From here on a crash puts the key in

@@ -35,7 +35,8 @@ pub enum ErrorKind {
     /// The path is not safe to use as a store, or is something else. Nothing was changed; the message says
     /// what to do.
     Refused = 7,
-    /// The store cannot be had now: another process is opening it, or too many are attached. Try again.
+    /// The store cannot be had now: another process is opening it, too many are attached, or the kernel's
+    /// random generator is not ready. Try again.
     Unavailable = 8,
     /// The operating system failed a call; see the source of the error.
     Io = 9,

@@ -3,6 +3,7 @@
 //! `fuzz/` runs them under libFuzzer; `tests/fuzz_smoke.rs` runs them over a few thousand inputs of its own.
 
 mod disk;
+mod formats;
 mod story;
 
 use crate::log::address::{Geometry, SegmentNumber};
@@ -13,6 +14,7 @@ use crate::outcome::TerminalState;
 use crate::standing::Judged;
 
 pub use disk::open;
+pub use formats::formats;
 pub use story::verbs;
 
 /// The seed of the checksums of these stores; the secret is theirs alone.

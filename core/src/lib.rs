@@ -16,6 +16,7 @@ mod grant;
 mod handover;
 mod index;
 mod key;
+pub mod keys;
 pub mod limits;
 mod list;
 mod log;
@@ -42,6 +43,9 @@ pub use limits::Limit;
 pub use list::{Entry, List, Query, State};
 pub use once::{OnceError, Unrecorded};
 pub use options::{Builder, Unverifiable};
+#[cfg(feature = "kill-points")]
+#[doc(hidden)]
+pub use os::testing::{RandomSource, in_children, with_random_source};
 pub use outcome::{
     Fence, InDoubt, InProgress, Mismatch, Omitted, OmittedReason, Outcome, Peek, Released, Replay,
     StartReason, TerminalState,

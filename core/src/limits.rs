@@ -48,6 +48,12 @@ pub const META: Limit = limit("meta_limit", "bytes", 64 * KIB, 0, 64 * KIB);
 pub const CHECKPOINT: Limit = limit("checkpoint", "bytes", 0, 0, 4 * KIB);
 /// Length of the application's key for downstream keys.
 pub const DOWNSTREAM_KEY: Limit = limit("downstream_key", "bytes", 0, 16, KIB);
+/// Name of a step, of which a downstream key is made.
+pub const STEP: Limit = limit("step", "bytes", 0, 1, 255);
+/// The tenant in front of a hybrid key.
+pub const TENANT: Limit = limit("tenant", "bytes", 0, 1, 219);
+/// The least length that a [format](crate::keys::Format) may ask for.
+pub const MIN_LEN: Limit = limit("min_len", "bytes", 0, 1, KEY.max);
 /// Size of one log segment; a power of two.
 pub const SEGMENT: Limit = limit("segment", "bytes", 64 * MIB, MIB, GIB);
 /// Words of the first index generation; a power of two. One key takes one word.
@@ -56,7 +62,7 @@ pub const FIRST_GENERATION: Limit = limit("first_generation", "words", MIB, KIB,
 pub const PROCESSES: Limit = limit("processes", "processes", 1024, 1, 4096);
 
 /// Every row, for tables and tests.
-pub const ALL: [Limit; 12] = [
+pub const ALL: [Limit; 15] = [
     KEY,
     SCOPE,
     LEASE,
@@ -66,6 +72,9 @@ pub const ALL: [Limit; 12] = [
     META,
     CHECKPOINT,
     DOWNSTREAM_KEY,
+    STEP,
+    TENANT,
+    MIN_LEN,
     SEGMENT,
     FIRST_GENERATION,
     PROCESSES,

@@ -50,3 +50,31 @@ fn open_survives_any_files() {
 fn verbs_in_any_order_keep_their_promises() {
     inputs(1_500, 400).for_each(|data| fuzz::verbs(&data));
 }
+
+#[test]
+fn formats_take_any_text() {
+    inputs(3_000, 60).for_each(|data| fuzz::formats(&data));
+    // And what is nearly right: one character changed, in each format.
+    let keys = [
+        "919108f7-52d1-4320-9bac-f847db4148a8",
+        "URN:UUID:017F22E2-79B0-7CC3-98C4-DC0C0C07398F",
+        "{017f22e2-79b0-7cc3-98c4-dc0c0c07398f}",
+        "017f22e279b07cc398c4dc0c0c07398f",
+        "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        "kZEI91LRMyBbrPhH20FIqA",
+        "order-4711",
+        "x-and-Y",
+        "(order)-[0-9]{1,4}|a?",
+    ];
+    for n in 0..20_000 {
+        let bits = mix(n);
+        let mut key = keys[bits as usize % keys.len()].as_bytes().to_vec();
+        if n % 4 != 0 {
+            let at = (bits >> 8) as usize % key.len();
+            key[at] = (bits >> 24) as u8 & 0x7F;
+        }
+        let format = [(bits >> 32) as u8 % 10, u8::MAX][usize::from(n % 10 == 0)];
+        key.insert(0, format);
+        fuzz::formats(&key);
+    }
+}

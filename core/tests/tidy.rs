@@ -22,7 +22,7 @@ const ROWS: [&[&str]; 18] = [
     &["index"],
     &["log"],
     &["request"],
-    &["key"],
+    &["key", "keys"],
     &["options"],
     &["limits"],
     &["clock", "control_page", "fault", "os"],

@@ -37,6 +37,8 @@ impl Engine {
             medium.abandon();
             e
         };
+        // First: a store's secret, and the name of its index, are only as good as the kernel's generator.
+        os::check_entropy().map_err(abandoning)?;
         check_before_writing(&*medium, plan).map_err(abandoning)?;
         let (meta, index, log, secret, holder) = {
             let _lock = medium.lock().map_err(abandoning)?;

@@ -5,16 +5,20 @@
 #![allow(clippy::disallowed_methods)] // this is the room of clocks and randomness
 
 mod directory;
+mod entropy;
 mod files;
 mod lock;
 mod mapping;
 mod memory;
+#[cfg(feature = "kill-points")]
+pub(crate) mod testing;
 pub(crate) mod time;
 
 use std::fmt;
 
 use crate::error::Result;
 
+pub(crate) use entropy::{check_entropy, random};
 pub(crate) use files::{FileMedium, is_temporary};
 pub(crate) use mapping::Mapping;
 pub(crate) use memory::MemoryMedium;
@@ -94,17 +98,4 @@ pub(crate) trait Medium: Send + Sync + fmt::Debug {
     fn abandon(&self);
     /// Where the store is, for messages.
     fn describe(&self) -> String;
-}
-
-/// Fills the buffer with random bytes from the kernel.
-pub(crate) fn random(buffer: &mut [u8]) -> Result<()> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match rustix::rand::getrandom(&mut buffer[filled..], rustix::rand::GetRandomFlags::empty()) {
-            Ok(count) => filled += count,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(crate::Error::io("cannot read random bytes from the kernel", e)),
-        }
-    }
-    Ok(())
 }
