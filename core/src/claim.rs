@@ -147,9 +147,6 @@ impl Claim {
     pub fn hand_over(&self) -> Result<Vec<u8>> {
         let _alone = self.changing.lock();
         let record = self.record()?;
-        let (scope, key) = record.identity();
-        let leaving = HandOver { identity: Identity { scope, key }, fence: self.fence.get() };
-        let bytes = leaving.to_bytes(self.engine().store_id(), self.engine().seal());
         let changed = self.carry(&Carry {
             steps: &HAND_OVER,
             holder: Holder::NOBODY,
@@ -159,7 +156,11 @@ impl Claim {
         match changed {
             Changed::Standing => {
                 self.state.store(HANDED_OVER, Ordering::Release);
-                Ok(bytes)
+                let waiting = self.record()?;
+                let (scope, key) = waiting.identity();
+                let (fence, version) = (self.fence.get(), waiting.header.version);
+                let leaving = HandOver { identity: Identity { scope, key }, fence, version };
+                Ok(leaving.to_bytes(self.engine().store_id(), self.engine().seal()))
             }
             Changed::Ended => {
                 Err(Error::new(ErrorKind::Conflict, "the claim was completed; nothing is left to hand over"))
@@ -313,10 +314,10 @@ impl Claim {
         if self.state.load(Ordering::Acquire) != HANDED_OVER {
             return Ok(());
         }
-        match self.successor()? {
-            Successor::Other(winner) => Err(Error::lease_lost(winner)),
-            Successor::OwnEnd | Successor::OwnClaim => Err(Error::lease_lost(None)),
-        }
+        // Whoever ended it since is another claim, if only by name.
+        let record = self.engine().read(self.engine().load(self.slot))?;
+        record.help()?;
+        Err(Error::lease_lost(winner(&record, self.engine().now_ms()?)?))
     }
 
     fn end(&self, kind: Kind, response: &Response<'_>) -> Result<()> {

@@ -4,13 +4,14 @@ use crate::error::{Error, Result};
 use crate::key::{Identity, SEAL_BYTES, Seal};
 
 /// ```text
-/// format 1 | store id 16 | fence 8 | scope length 1 | key length 1 | scope | key | seal 32
+/// format 1 | store id 16 | fence 8 | version 8 | scope length 1 | key length 1 | scope | key | seal 32
 /// ```
 /// The seal covers all before it. The bytes hold the key itself: they belong where the key may be.
 const FORMAT: u8 = 1;
 const STORE: usize = 1;
 const FENCE: usize = STORE + 16;
-const LENGTHS: usize = FENCE + 8;
+const VERSION: usize = FENCE + 8;
+const LENGTHS: usize = VERSION + 8;
 const NAMES: usize = LENGTHS + 2;
 
 /// A claim on its way.
@@ -18,6 +19,8 @@ const NAMES: usize = LENGTHS + 2;
 pub(crate) struct HandOver<'a> {
     pub(crate) identity: Identity<'a>,
     pub(crate) fence: u64,
+    /// Of the record that waits for its adopter: the fence outlives a hand over, these bytes do not.
+    pub(crate) version: u64,
 }
 
 impl<'a> HandOver<'a> {
@@ -27,6 +30,7 @@ impl<'a> HandOver<'a> {
         bytes.push(FORMAT);
         bytes.extend(store);
         bytes.extend(self.fence.to_le_bytes());
+        bytes.extend(self.version.to_le_bytes());
         bytes.extend([scope.len() as u8, key.len() as u8]); // both were checked against their limits
         bytes.extend(scope);
         bytes.extend(key);
@@ -47,14 +51,15 @@ impl<'a> HandOver<'a> {
             return None;
         }
         // Sealed here, so it is what `to_bytes` made, perhaps of another version: checked all the same.
-        let fence = sealed.get(FENCE..LENGTHS)?.try_into().map(u64::from_le_bytes).ok()?;
+        let fence = sealed.get(FENCE..VERSION)?.try_into().map(u64::from_le_bytes).ok()?;
+        let version = sealed.get(VERSION..LENGTHS)?.try_into().map(u64::from_le_bytes).ok()?;
         let &[scope_len, key_len] = sealed.get(LENGTHS..NAMES)? else { return None };
         let names = &sealed[NAMES..];
         let (scope, key) = names.split_at_checked(usize::from(scope_len))?;
         let whole =
             sealed[0] == FORMAT && sealed[STORE..FENCE] == *store && key.len() == usize::from(key_len);
         let identity = Identity::new(std::str::from_utf8(scope).ok()?, key).ok()?;
-        whole.then_some(Self { identity, fence })
+        whole.then_some(Self { identity, fence, version })
     }
 }
 
@@ -67,7 +72,7 @@ mod tests {
     fn sealed() -> (Vec<u8>, Seal) {
         let seal = Seal::new(&[3; 32]);
         let identity = Identity { scope: b"scope", key: b"key" };
-        (HandOver { identity, fence: 77 }.to_bytes(&STORE_ID, &seal), seal)
+        (HandOver { identity, fence: 77, version: 78 }.to_bytes(&STORE_ID, &seal), seal)
     }
 
     #[test]
@@ -75,7 +80,7 @@ mod tests {
         let (bytes, seal) = sealed();
         let arrived = HandOver::parse(&bytes, &STORE_ID, &seal).ok().unwrap();
         assert_eq!((arrived.identity.scope, arrived.identity.key), (&b"scope"[..], &b"key"[..]));
-        assert_eq!(arrived.fence, 77);
+        assert_eq!((arrived.fence, arrived.version), (77, 78));
     }
 
     #[test]
@@ -102,6 +107,7 @@ mod tests {
         let mut head = vec![FORMAT];
         head.extend(STORE_ID);
         head.extend(77_u64.to_le_bytes());
+        head.extend(78_u64.to_le_bytes());
         for names in [&[][..], &[0], &[0, 0], &[1, 1, b's'], &[1, 1, b's', b'k', b'k'], &[1, 1, 0xFF, b'k']] {
             let mut bytes = [&head[..], names].concat();
             bytes.extend(seal.hand_over(&bytes.clone()));

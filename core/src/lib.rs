@@ -58,6 +58,8 @@ pub use store::Store;
 /// The pages of `core/docs`, as part of the documentation.
 #[cfg(doc)]
 pub mod docs {
+    #[doc = include_str!("../docs/semantics.md")]
+    pub mod semantics {}
     #[doc = include_str!("../docs/guarantees.md")]
     pub mod guarantees {}
     #[doc = include_str!("../docs/architecture.md")]

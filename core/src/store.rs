@@ -164,7 +164,8 @@ impl Store {
     /// again.
     pub fn adopt<B: AsRef<[u8]> + ?Sized>(&self, bytes: &B) -> Result<Claim> {
         let Handle { engine, defaults } = &*self.0;
-        let HandOver { identity, fence } = HandOver::parse(bytes.as_ref(), engine.store_id(), engine.seal())?;
+        let HandOver { identity, fence, version } =
+            HandOver::parse(bytes.as_ref(), engine.store_id(), engine.seal())?;
         let place = engine.place(&identity);
         loop {
             let now_ms = engine.now_ms()?;
@@ -173,7 +174,7 @@ impl Store {
             };
             let (record, header) = (&over.record, over.record.header);
             let is_free = record.kind == Kind::Claim && header.holder() == Holder::NOBODY;
-            if !is_free || header.fence != fence || judged.standing == Standing::Expired {
+            if !is_free || header.version != version || judged.standing == Standing::Expired {
                 return Err(Error::lease_lost(winner(record, now_ms)?));
             }
             let control = record.claim_control()?;

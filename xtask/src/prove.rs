@@ -9,7 +9,7 @@ use std::io;
 
 use crate::run::{FEATURES, cargo, logged, root};
 
-const HARNESSES: [&str; 5] = ["model", "loom", "oracle", "crash", "corruption"];
+const HARNESSES: [&str; 6] = ["model", "loom", "oracle", "conformance", "crash", "corruption"];
 
 /// How much is tried.
 #[derive(Clone, Copy, PartialEq, Eq)]
