@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use semel::Store;
 
 use super::check::Report;
-use super::journal::{self, Asked, Call, PARENT, Verb, Who};
+use super::journal::{self, Answer, Answered, Asked, Call, PARENT, Verb, Who};
 use super::random::Random;
 use super::verbs::{self, MS};
 use super::worker::{Aim, ORDERS, Orders};
@@ -151,10 +151,39 @@ impl Parent<'_> {
         let mut keys: Vec<u32> = self.calls.iter().map(|call| call.asked.key).collect();
         keys.sort_unstable();
         keys.dedup();
+        let listed = self.list_every_key(store);
         for key in keys {
             let asked = Asked { at: self.now(), ..Asked::new(Verb::Peek, key) };
             let mut answered = verbs::peek(store, key);
             answered.at = self.now();
+            let as_listed = listed.get(&key).map(|it| it.answer);
+            let fits = match answered.answer {
+                Answer::Replay => as_listed == Some(Answer::Replay),
+                Answer::InDoubt => matches!(as_listed, Some(Answer::InDoubt | Answer::InProgress)),
+                _ => true,
+            };
+            if !fits {
+                let story = format!("{key}: {answered:?}, listed as {as_listed:?}");
+                self.outcome.report.add(("a list left a key out, or garbled it", story));
+            }
+            self.calls.push(Call { who: PARENT, asked, answered: Some(answered) });
+        }
+    }
+
+    /// Lists the store while nobody changes it: each key once at most, and those that a look finds ended, or
+    /// in doubt, exactly once.
+    fn list_every_key(&mut self, store: &Store) -> HashMap<u32, Answered> {
+        let mut all = HashMap::new();
+        let mut walk = store.list(verbs::recent(0));
+        loop {
+            let at = self.now();
+            let Some(entry) = walk.next() else { return all };
+            let (key, answered) = verbs::listed(entry);
+            let answered = Answered { at: self.now(), ..answered };
+            if all.insert(key, answered).is_some() {
+                self.outcome.report.add(("a key was listed twice", format!("{key}: {answered:?}")));
+            }
+            let asked = Asked { at, ..Asked::new(Verb::List, key) };
             self.calls.push(Call { who: PARENT, asked, answered: Some(answered) });
         }
     }
@@ -256,7 +285,13 @@ impl Parent<'_> {
         if let Some(point) = point {
             // Rare points at once, common ones anywhere from the first time to some thousandth.
             let rare = ["segment", "resolve", "begin.helped"].iter().any(|name| point.starts_with(name));
-            let doublings = self.random.below(if rare { 2 } else { 10 });
+            let seldom = ["seen", "forget", "adopt", "handover"].iter().any(|name| point.starts_with(name));
+            let doublings = match (rare, seldom) {
+                (true, _) => 2,
+                (_, true) => 4,
+                _ => 10,
+            };
+            let doublings = self.random.below(doublings);
             let times = 1 + self.random.below(1 << doublings);
             command.env("SEMEL_KILL", format!("{point}:{times}"));
         }
