@@ -30,6 +30,8 @@ mod check;
 mod errands;
 #[path = "crash/history.rs"]
 mod history;
+#[path = "crash/holding.rs"]
+mod holding;
 #[path = "crash/journal.rs"]
 mod journal;
 #[path = "crash/mailbox.rs"]
@@ -44,6 +46,8 @@ mod random;
 mod rebuild;
 #[path = "crash/rules.rs"]
 mod rules;
+#[path = "crash/survey.rs"]
+mod survey;
 #[path = "crash/verbs.rs"]
 mod verbs;
 #[path = "crash/worker.rs"]

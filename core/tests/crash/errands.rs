@@ -3,10 +3,11 @@
 
 use semel::Store;
 
+use super::holding::{HELD, Held};
 use super::journal::{Answered, Asked, Journal, Verb};
 use super::mailbox::Letter;
 use super::verbs::{self, ADOPTED_MS, MS};
-use super::worker::{Aim, HELD, Held, Worker};
+use super::worker::{Aim, Worker};
 
 /// The mailbox is read so often.
 const MAIL_NS: u64 = MS / 5;

@@ -248,12 +248,12 @@ impl<'a> History<'a> {
     /// Whether some end from this fence on may have expired before this moment, or been forgotten.
     pub fn may_be_gone(&self, fence: u64, at: u64) -> bool {
         self.ends(fence, at).any(|end| {
-            ms(end.asked.at) + end.asked.ms <= ms(at) || self.may_be_forgotten(fence, end.asked.at, at)
+            let of = if end.asked.verb == Verb::Seen { u64::MAX } else { end.asked.fence };
+            ms(end.asked.at) + end.asked.ms <= ms(at) || self.may_be_forgotten(of, end.asked.at, at)
         })
     }
 
-    /// Whether an end of this fence, or of a later one, that was asked for then may have been forgotten
-    /// before this moment.
+    /// Whether an end of this fence that was asked for then may have been forgotten before this moment.
     pub fn may_be_forgotten(&self, fence: u64, ended: u64, at: u64) -> bool {
         let forgets = self.calls.iter().filter(|call| call.asked.verb == Verb::Forget);
         forgets.filter(|call| call.may_be_done_by(at)).any(|call| {

@@ -8,10 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use semel::Store;
 
 use super::check::Report;
-use super::journal::{self, Answer, Answered, Asked, Call, PARENT, Verb, Who};
+use super::journal::{self, Call, PARENT, Who};
 use super::random::Random;
 use super::verbs::{self, MS};
 use super::worker::{Aim, ORDERS, Orders};
@@ -71,19 +70,19 @@ impl Drop for Running {
     }
 }
 
-struct Parent<'r> {
+pub struct Parent<'r> {
     run: &'r Run,
     dir: &'r Path,
     words: u64,
     clock_offset_ms: u64,
-    outcome: &'r mut Outcome,
+    pub outcome: &'r mut Outcome,
     random: Random,
     workers: Vec<Running>,
     born: Who,
     /// The journals up to this worker's were read.
     read: Who,
     deaths: HashMap<Who, u64>,
-    calls: Vec<Call>,
+    pub calls: Vec<Call>,
 }
 
 /// Runs until there were so many deaths; a new store every few legs.
@@ -131,7 +130,7 @@ impl Parent<'_> {
         self.outcome.report.judge(&calls, &deaths);
     }
 
-    fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         verbs::boot_ns() + self.clock_offset_ms * MS
     }
 
@@ -145,47 +144,6 @@ impl Parent<'_> {
         }
         self.clock_offset_ms = verbs::clock_offset_ms(&store);
         self.look_at_every_key(&store);
-    }
-
-    fn look_at_every_key(&mut self, store: &Store) {
-        let mut keys: Vec<u32> = self.calls.iter().map(|call| call.asked.key).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let listed = self.list_every_key(store);
-        for key in keys {
-            let asked = Asked { at: self.now(), ..Asked::new(Verb::Peek, key) };
-            let mut answered = verbs::peek(store, key);
-            answered.at = self.now();
-            let as_listed = listed.get(&key).map(|it| it.answer);
-            let fits = match answered.answer {
-                Answer::Replay => as_listed == Some(Answer::Replay),
-                Answer::InDoubt => matches!(as_listed, Some(Answer::InDoubt | Answer::InProgress)),
-                _ => true,
-            };
-            if !fits {
-                let story = format!("{key}: {answered:?}, listed as {as_listed:?}");
-                self.outcome.report.add(("a list left a key out, or garbled it", story));
-            }
-            self.calls.push(Call { who: PARENT, asked, answered: Some(answered) });
-        }
-    }
-
-    /// Lists the store while nobody changes it: each key once at most, and those that a look finds ended, or
-    /// in doubt, exactly once.
-    fn list_every_key(&mut self, store: &Store) -> HashMap<u32, Answered> {
-        let mut all = HashMap::new();
-        let mut walk = store.list(verbs::recent(0));
-        loop {
-            let at = self.now();
-            let Some(entry) = walk.next() else { return all };
-            let (key, answered) = verbs::listed(entry);
-            let answered = Answered { at: self.now(), ..answered };
-            if all.insert(key, answered).is_some() {
-                self.outcome.report.add(("a key was listed twice", format!("{key}: {answered:?}")));
-            }
-            let asked = Asked { at, ..Asked::new(Verb::List, key) };
-            self.calls.push(Call { who: PARENT, asked, answered: Some(answered) });
-        }
     }
 
     fn lose_the_index(&self) {
