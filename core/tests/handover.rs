@@ -101,9 +101,16 @@ fn who_takes_over_when_the_lease_has_ended_shuts_the_adopter_out() {
     assert!(is_lost(&refusal), "{refusal}");
     assert!(fence(c) > fence(a), "the fence orders them");
     is_spent(a);
-    assert_eq!(c.ask("complete k 10"), "ok");
+    // It is handed over in its turn: the bytes of the first grant do not name the second.
+    let later = c.ask("hand-over k");
     let refusal = b.ask(&format!("adopt k {bytes}"));
     assert!(is_lost(&refusal), "{refusal}");
+    assert_eq!(c.ask(&format!("adopt k {later}")), "Adopted Adopted 2");
+    assert_eq!(c.ask("complete k 10"), "ok");
+    for bytes in [&bytes, &later] {
+        let refusal = b.ask(&format!("adopt k {bytes}"));
+        assert!(is_lost(&refusal), "{refusal}");
+    }
     for peer in [a, b, c] {
         assert_eq!(peer.ask("begin k"), replay_of("k", 10));
     }
