@@ -76,7 +76,12 @@ impl Worker {
 
     /// Now and then something else than a begin.
     pub fn errand(&mut self, key: u32) -> bool {
-        let rarely = if self.orders.aim == Aim::Mixed { 1 } else { 4 };
+        // Of no use to those who wait for the end of a lease.
+        let rarely = match self.orders.aim {
+            Aim::Mixed => 1,
+            Aim::HandOver => 4,
+            Aim::Deadline | Aim::Rendezvous => 64,
+        };
         match self.random.below(1024) {
             0..64 => {
                 self.call(Asked::new(Verb::Peek, key), |store, it| verbs::peek(store, it.key));

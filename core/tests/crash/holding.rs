@@ -87,7 +87,7 @@ impl Worker {
             (HandOver, 9),
         ];
         const DEADLINE: &[(Verb, u64)] =
-            &[(Heartbeat, 32), (Effect, 36), (Complete, 22), (Checkpoint, 5), (HandOver, 5)];
+            &[(Heartbeat, 34), (Effect, 38), (Complete, 24), (Checkpoint, 2), (HandOver, 2)];
         const HAND_OVER: &[(Verb, u64)] = &[
             (Heartbeat, 10),
             (Effect, 15),
