@@ -6,6 +6,7 @@
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::fault::planted;
 use crate::index::Word;
 use crate::key::{Identity, Place};
 use crate::log::control::ClaimControl;
@@ -57,7 +58,7 @@ impl Carry<'_> {
             expiry_ms: header.expiry_ms(),
             keep_ms: seen.keep_ms()?.max(deadline_ms + CLAIM_GRACE_MS),
             deadline_ms,
-            has_effect: control.has_effect(),
+            has_effect: control.has_effect() && !planted!("effect.dropped"),
             attempt: header.attempt(),
             holder: self.holder,
             previous: Some(seen.address),

@@ -55,12 +55,15 @@ pub const KILL_POINTS: [&str; 41] = [
 
 #[cfg(feature = "kill-points")]
 /// Every fault that can be planted, and the rule it breaks.
-pub const PLANTED_FAULTS: [(&str, &str); 5] = [
+pub const PLANTED_FAULTS: [(&str, &str); 8] = [
     ("mark.skipped", "a record is marked COMMITTED before anyone acts on it"),
     ("fence.ignored", "an ending replaces only the word of its own claim"),
     ("taken.skipped", "a claim is shut out before it is taken over"),
     ("record.reused", "a record appended before a restart is never used after it"),
     ("swap.split", "looking and claiming are one step"),
+    ("effect.dropped", "a claim is carried on with its effect mark"),
+    ("holder.kept", "a claim that was handed over is spent"),
+    ("adopt.unchecked", "only a claim without a holder is adopted"),
 ];
 
 macro_rules! kill_point {

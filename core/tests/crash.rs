@@ -1,9 +1,11 @@
 //! Four processes on one store, killed with -9 again and again, at any moment and at every kill point.
 //!
 //! The workers contest a few keys at a time with leases of some milliseconds and do with their claims
-//! whatever a caller may: heartbeat, mark the effect, complete (twice, late, behind a takeover), fail,
-//! release, drop, forget; and they resolve what is in doubt. Each writes down what it asks before and what
-//! was answered after every verb (`journal`), outside the store, where a kill does not reach. A store is
+//! whatever a caller may: heartbeat, mark the effect, leave checkpoints, complete (twice, late, behind a
+//! takeover), fail, release, drop, hang; hand over to a mailbox outside the store, from which all adopt, at
+//! once or late, once or twice, also when who handed over is dead, and act on what they gave away. They
+//! resolve what is in doubt, forget, note keys as seen, and list. Each writes down what it asks before and
+//! what was answered after every verb (`journal`), outside the store, where a kill does not reach. A store is
 //! followed for three legs of some twenty deaths; each leg ends with the death of all. Then the parent opens
 //! the store, which must not scan the log, and looks at every key. Behind the second leg it takes the index
 //! away as well, so that it is rebuilt from the log, and the third leg goes on from there. At the end the
@@ -20,12 +22,22 @@
 
 #[path = "crash/body.rs"]
 mod body;
+#[path = "crash/carried.rs"]
+mod carried;
 #[path = "crash/check.rs"]
 mod check;
+#[path = "crash/errands.rs"]
+mod errands;
 #[path = "crash/history.rs"]
 mod history;
+#[path = "crash/holding.rs"]
+mod holding;
 #[path = "crash/journal.rs"]
 mod journal;
+#[path = "crash/mailbox.rs"]
+mod mailbox;
+#[path = "crash/notes.rs"]
+mod notes;
 #[path = "crash/parent.rs"]
 mod parent;
 #[path = "crash/random.rs"]
@@ -34,6 +46,8 @@ mod random;
 mod rebuild;
 #[path = "crash/rules.rs"]
 mod rules;
+#[path = "crash/survey.rs"]
+mod survey;
 #[path = "crash/verbs.rs"]
 mod verbs;
 #[path = "crash/worker.rs"]
@@ -96,10 +110,13 @@ fn what_was_acknowledged_survives_any_death_of_any_process() {
     assert_eq!((violations, missed), (0, 0));
 }
 
+const AROUND_A_GRANT: [&str; 5] =
+    ["begin.taken", "begin.appended", "begin.swapped", "effect.swapped", "complete.swapped"];
+
 /// Runs with another aim than the mixed one, and no fault.
-fn holds(name: &str, aim: Aim) {
+fn holds(name: &str, aim: Aim, points: &[&'static str]) {
     let cycles = if is_release() { 1200 } else { 120 };
-    let points = vec!["begin.taken", "begin.appended", "begin.swapped", "effect.swapped", "complete.swapped"];
+    let points = points.to_vec();
     let outcome = parent::run(&Run { aim, cycles, points, fault: None, until_broken: false });
     tell(&outcome);
     let violations = outcome.report.violations();
@@ -109,12 +126,19 @@ fn holds(name: &str, aim: Aim) {
 
 #[test]
 fn an_owner_that_acts_when_its_lease_ends_is_told_the_truth() {
-    holds("deadline", Aim::Deadline);
+    holds("deadline", Aim::Deadline, &AROUND_A_GRANT);
 }
 
 #[test]
 fn of_four_that_begin_a_key_in_the_same_moment_one_is_started() {
-    holds("rendezvous", Aim::Rendezvous);
+    holds("rendezvous", Aim::Rendezvous, &AROUND_A_GRANT);
+}
+
+#[test]
+fn a_claim_that_goes_from_hand_to_hand_has_one_holder() {
+    let points =
+        ["checkpoint.swapped", "handover.swapped", "handover.committed", "adopt.appended", "adopt.swapped"];
+    holds("handover", Aim::HandOver, &points);
 }
 
 #[test]
@@ -157,4 +181,19 @@ fn a_reused_record_is_found() {
 #[test]
 fn a_split_swap_is_found() {
     finds("swap.split", Aim::Rendezvous);
+}
+
+#[test]
+fn an_effect_mark_that_is_not_carried_on_is_found() {
+    finds("effect.dropped", Aim::HandOver);
+}
+
+#[test]
+fn a_hand_over_that_keeps_its_holder_is_found() {
+    finds("holder.kept", Aim::HandOver);
+}
+
+#[test]
+fn an_adoption_that_looks_at_no_holder_is_found() {
+    finds("adopt.unchecked", Aim::HandOver);
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use semel::*;
 
-use super::{body, error_text, replay_of, small, text};
+use super::{body, error_text, hex, replay_of, small, text};
 
 const STORE: &str = "SEMEL_TEST_PEER";
 /// libtest prints the test's name before the first answer, on the same line.
@@ -90,10 +90,26 @@ impl Drop for Peer {
     }
 }
 
+/// The lease of a handle that was opened with a manual clock.
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+
+/// Microseconds since boot, by the clock that stores read.
+#[allow(clippy::disallowed_methods)] // a race is set to a moment of that clock
+pub(crate) fn uptime_us() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits = text.strip_prefix('x').unwrap().as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
+
 /// The other process's side.
 pub(crate) fn obey() {
     let Some(dir) = std::env::var_os(STORE) else { return };
-    let mut obedient = Obedient { store: None, claims: HashMap::new() };
+    let mut obedient = Obedient { store: None, clock: None, claims: HashMap::new() };
     for order in std::io::stdin().lines() {
         let order = order.unwrap();
         let words: Vec<&str> = order.split(' ').collect();
@@ -104,6 +120,8 @@ pub(crate) fn obey() {
 
 struct Obedient {
     store: Option<Store>,
+    /// The manual one, if it was opened with one.
+    clock: Option<Clock>,
     claims: HashMap<String, Claim>,
 }
 
@@ -114,6 +132,15 @@ impl Obedient {
             "open" => self.store = Some(small(dir).open()?),
             "open-with-processes" => self.store = Some(small(dir).processes(number(1) as u64).open()?),
             "open-with-index-in" => self.store = Some(small(dir).index_dir(words[1]).open()?),
+            "open-at" => {
+                let clock = Clock::manual(Duration::from_millis(number(1) as u64));
+                self.store = Some(small(dir).clock(clock.clone()).lease(LEASE).open()?);
+                self.clock = Some(clock);
+            }
+            "open-with-lease" => {
+                self.store = Some(small(dir).lease(Duration::from_millis(number(1) as u64)).open()?);
+            }
+            "advance" => self.clock.as_ref().unwrap().advance(Duration::from_millis(number(1) as u64)),
             "close" => {
                 self.claims.clear();
                 self.store = None;
@@ -122,6 +149,15 @@ impl Obedient {
             "recovery" => return Ok(format!("{:?}", self.store().recovery())),
             "begin" => return self.begin(words[1]),
             "effect" => self.claims[words[1]].begin_effect()?,
+            "checkpoint" => self.claims[words[1]].checkpoint(words[2])?,
+            "last-checkpoint" => {
+                let bytes = self.claims[words[1]].last_checkpoint()?;
+                return Ok(String::from_utf8_lossy(&bytes).into_owned());
+            }
+            "fence" => return Ok(self.claims[words[1]].fence().get().to_string()),
+            "hand-over" => return Ok(hex(&self.claims[words[1]].hand_over()?)),
+            "adopt" => return self.adopt(words[1], words[2]),
+            "adopt-at" | "begin-at" => return self.at(number(1) as u64, words),
             "heartbeat" => self.claims[words[1]].heartbeat(Duration::from_secs(60))?,
             "complete" => {
                 let response = body(words[1], number(2));
@@ -147,6 +183,22 @@ impl Obedient {
             self.claims.insert(key.to_owned(), claim);
         }
         Ok(answer)
+    }
+
+    fn adopt(&mut self, key: &str, bytes: &str) -> Result<String> {
+        let claim = self.store().adopt(&unhex(bytes))?;
+        let answer = format!("Adopted {:?} {}", claim.reason(), claim.attempt());
+        self.claims.insert(key.to_owned(), claim);
+        Ok(answer)
+    }
+
+    /// `adopt-at <moment> <key> <bytes>`, `begin-at <moment> <key>`: waits, without sleeping, until the
+    /// machine has been up for so many microseconds.
+    fn at(&mut self, moment_us: u64, words: &[&str]) -> Result<String> {
+        while uptime_us() < moment_us {
+            std::hint::spin_loop();
+        }
+        if words[0] == "begin-at" { self.begin(words[2]) } else { self.adopt(words[2], words[3]) }
     }
 
     /// Begins the keys 0 to n; answers with those it started.

@@ -3,7 +3,7 @@
 
 use semel::{Replay, Response, TerminalState};
 
-use super::journal::{Answer, Answered, Detail};
+use super::journal::{Answer, Answered, Checkpoint, Detail};
 
 const HEAD: usize = 24;
 const LONGEST: u64 = 6000;
@@ -45,8 +45,34 @@ impl Body {
     }
 }
 
+/// Bytes that name their author.
+pub fn checkpoint(key: u32, fence: u64, author: u64) -> Vec<u8> {
+    let mut bytes: Vec<u8> = [u64::from(key), fence, author].iter().flat_map(|it| it.to_le_bytes()).collect();
+    bytes.resize(HEAD + author as usize % 100, author as u8);
+    bytes
+}
+
+/// The answer, with the checkpoint that came with it; forbidden if those bytes were never left for this key.
+pub fn with_checkpoint(key: u32, bytes: &[u8], answered: Answered) -> Answered {
+    let word = |at: usize| bytes.get(at..at + 8).and_then(|it| it.try_into().ok()).map(u64::from_le_bytes);
+    let read = match (word(8), word(16)) {
+        (Some(fence), Some(author)) if bytes == checkpoint(key, fence, author) => {
+            Some(Checkpoint { fence, author })
+        }
+        _ => bytes.is_empty().then(Checkpoint::default),
+    };
+    read.map_or(Answered::plain(Answer::Forbidden), |checkpoint| Answered { checkpoint, ..answered })
+}
+
 /// What a replay says of itself: its fence and its author, if every byte of it is what they make it.
 pub fn replayed(key: u32, replay: &Replay) -> Answered {
+    let noted = replay.body().is_empty() && replay.meta().is_empty() && replay.status() == 0;
+    if noted && replay.state() == TerminalState::Completed {
+        let expiry =
+            replay.expires_at().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let ms = expiry.as_millis() as u64;
+        return Answered { detail: Detail::Seen, ms, ..Answered::plain(Answer::Replay) };
+    }
     let word = |at: usize| replay.body().get(at..at + 8).and_then(|it| it.try_into().ok());
     let (Some(fence), Some(author)) = (word(8), word(16)) else {
         return Answered::plain(Answer::Forbidden);

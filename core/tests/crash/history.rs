@@ -29,6 +29,14 @@ pub struct History<'a> {
     /// Everything that may have made the key busy: from when on, and until when at most (the latest of all
     /// so far).
     busy: Vec<(u64, u64)>,
+    /// Holdings that were handed over, as fence and number: since when.
+    spent: HashMap<(u64, u64), u64>,
+    deaths: &'a HashMap<Who, u64>,
+}
+
+/// Which holding of which fence it is a verb of.
+fn holding(call: &Call) -> (u64, u64) {
+    (call.asked.fence, call.asked.holding)
 }
 
 /// The clock's milliseconds.
@@ -57,10 +65,24 @@ impl Call {
         matches!(self.asked.verb, Verb::Release | Verb::ReleaseClean | Verb::Drop)
     }
 
-    /// It looked at the key.
+    /// It is a verb of a claim that somebody holds, or held.
+    pub fn is_of_a_claim(&self) -> bool {
+        use Verb::{Checkpoint, Complete, Drop, Effect, Fail, HandOver, Heartbeat, Release, ReleaseClean};
+        matches!(
+            self.asked.verb,
+            Checkpoint | Complete | Drop | Effect | Fail | HandOver | Heartbeat | Release | ReleaseClean
+        )
+    }
+
+    /// It looked at the key. A forget that found nothing did, too.
     pub fn observed(&self) -> Option<&Answered> {
-        let looks = matches!(self.asked.verb, Verb::Begin | Verb::Peek);
-        self.answered.as_ref().filter(|_| looks)
+        let it = self.answered.as_ref()?;
+        let looks = match self.asked.verb {
+            Verb::Begin | Verb::Peek | Verb::List => true,
+            Verb::Forget => it.answer == Answer::Absent,
+            _ => false,
+        };
+        looks.then_some(it)
     }
 
     pub fn answer(&self) -> Option<Answer> {
@@ -69,7 +91,8 @@ impl Call {
 
     /// It was answered, and not with a refusal.
     pub fn is_done(&self) -> bool {
-        matches!(self.answer(), Some(Answer::Done | Answer::ReleasedAbsent | Answer::ReleasedInDoubt))
+        use Answer::{Done, Forgotten, Noted, ReleasedAbsent, ReleasedInDoubt};
+        matches!(self.answer(), Some(Done | Forgotten | Noted | ReleasedAbsent | ReleasedInDoubt))
     }
 
     /// It was done, or nobody knows.
@@ -106,7 +129,7 @@ impl Call {
 
 impl<'a> History<'a> {
     /// `deaths`: when each worker was known to be dead.
-    pub fn new(mut calls: Vec<&'a Call>, deaths: &HashMap<Who, u64>) -> Self {
+    pub fn new(mut calls: Vec<&'a Call>, deaths: &'a HashMap<Who, u64>) -> Self {
         calls.sort_by_key(|call| call.asked.at);
         let mut grants: Vec<Grant> = calls.iter().filter_map(|call| call.grant()).collect();
         grants.sort_by_key(|grant| (grant.fence, grant.at));
@@ -117,27 +140,49 @@ impl<'a> History<'a> {
             highest[i].1 = highest[i].1.max(highest[i - 1].1);
         }
 
+        let handed_over = calls.iter().filter(|call| call.asked.verb == Verb::HandOver && call.is_done());
+        let spent: HashMap<_, _> = handed_over.map(|call| (holding(call), call.asked.at)).collect();
+        let is_spent = |call: &Call| {
+            call.is_of_a_claim() && spent.get(&holding(call)).is_some_and(|&since| call.asked.at > since)
+        };
+
         let mut on: HashMap<_, Vec<_>> = HashMap::new();
-        for &call in calls.iter().filter(|call| call.asked.fence != 0) {
+        for &call in calls.iter().filter(|call| call.asked.fence != 0 && !is_spent(call)) {
             on.entry(call.asked.fence).or_default().push(call);
         }
 
         let mut busy: Vec<(u64, u64)> = Vec::new();
-        for call in calls.iter().filter(|call| matches!(call.asked.verb, Verb::Begin | Verb::Heartbeat)) {
+        let holds = |call: &Call| match call.asked.verb {
+            Verb::Begin => true,
+            Verb::Adopt => call.may_be_done(),
+            Verb::Heartbeat => !is_spent(call),
+            _ => false,
+        };
+        for call in calls.iter().filter(|call| holds(call)) {
             let by = match call.answered {
                 // A heartbeat counts whatever it was answered: it moves the deadline first and then finds out
                 // whether the key is still its own, and somebody who found the claim before that sees both.
-                Some(it) if it.answer == Answer::Started || call.asked.verb == Verb::Heartbeat => it.at,
+                Some(it) if it.answer == Answer::Started || call.asked.verb != Verb::Begin => it.at,
                 Some(_) => continue,
                 None => deaths.get(&call.who).copied().unwrap_or(u64::MAX / 2),
             };
             let until = (ms(by) + call.asked.ms).max(busy.last().map_or(0, |last| last.1));
             busy.push((call.asked.at, until));
         }
-        Self { calls, grants, highest, on, busy }
+        Self { calls, grants, highest, on, busy, spent, deaths }
     }
 
-    /// Verbs that name this fence.
+    /// When it was answered; otherwise it had its effect by then, or never.
+    pub fn end(&self, call: &Call) -> u64 {
+        call.answered.map_or_else(|| self.deaths.get(&call.who).copied().unwrap_or(u64::MAX), |it| it.at)
+    }
+
+    /// Its claim had been handed over when it was asked.
+    pub fn is_spent(&self, call: &Call) -> bool {
+        call.is_of_a_claim() && self.spent.get(&holding(call)).is_some_and(|&since| call.asked.at > since)
+    }
+
+    /// Verbs that name this fence, but for those of a claim that was handed over, which do nothing.
     pub fn on(&self, fence: u64) -> impl Iterator<Item = &'a Call> {
         self.on.get(&fence).into_iter().flatten().copied()
     }
@@ -164,13 +209,19 @@ impl<'a> History<'a> {
     }
 
     /// Until when this grant's lease ran for certain, unless its owner gave it up: all of it before `at`. An
-    /// acknowledged heartbeat counts although the moment overlaps it: had the claim been taken first, it
-    /// would have been refused.
+    /// acknowledged heartbeat counts although the moment overlaps it, and so does an adoption: had the claim
+    /// been taken first, it would have been refused.
     pub fn lease_until(&self, grant: &Grant, at: u64) -> u64 {
-        let beats = self.on(grant.fence).filter(|call| call.asked.verb == Verb::Heartbeat);
-        let moved = beats.filter(|call| call.is_done() && call.asked.at < at);
+        let moves = |call: &&Call| matches!(call.asked.verb, Verb::Heartbeat | Verb::Adopt);
+        let moved = self.on(grant.fence).filter(moves).filter(|call| call.is_done() && call.asked.at < at);
         let latest = moved.map(|call| ms(call.asked.at) + call.asked.ms).max();
         latest.unwrap_or(0).max(ms(grant.asked) + grant.lease_ms)
+    }
+
+    /// Whether this claim was certainly held at this moment.
+    pub fn is_held(&self, grant: &Grant, at: u64) -> bool {
+        let resolved = self.on(grant.fence).any(|call| call.is_resolution() && call.may_be_done_by(at));
+        !resolved && !self.may_be_given_up(grant.fence, at) && ms(at) < self.lease_until(grant, at)
     }
 
     /// Whether the owner may have given this claim up, or ended it, before this moment. A release that is
@@ -183,13 +234,31 @@ impl<'a> History<'a> {
         })
     }
 
-    /// Whether some completion from this fence on may have expired before this moment.
-    pub fn may_be_expired(&self, fence: u64, at: u64) -> bool {
-        self.calls.iter().any(|call| {
-            call.is_terminal()
-                && call.asked.fence >= fence
-                && call.may_be_done_by(at)
-                && ms(call.asked.at) + call.asked.ms <= ms(at)
+    /// What may have ended the key before this moment, from this fence on. A note that it was seen ends it,
+    /// too, under a fence that nobody is told.
+    pub fn ends(&self, fence: u64, at: u64) -> impl Iterator<Item = &'a Call> {
+        let since = self.grant(fence).map_or(0, |grant| grant.asked);
+        self.calls.iter().copied().filter(move |call| {
+            let ends = call.is_terminal() && call.asked.fence >= fence && !self.is_spent(call);
+            let noted = call.asked.verb == Verb::Seen && self.end(call) > since;
+            (ends || noted) && call.may_be_done_by(at)
+        })
+    }
+
+    /// Whether some end from this fence on may have expired before this moment, or been forgotten.
+    pub fn may_be_gone(&self, fence: u64, at: u64) -> bool {
+        self.ends(fence, at).any(|end| {
+            let of = if end.asked.verb == Verb::Seen { u64::MAX } else { end.asked.fence };
+            ms(end.asked.at) + end.asked.ms <= ms(at) || self.may_be_forgotten(of, end.asked.at, at)
+        })
+    }
+
+    /// Whether an end of this fence that was asked for then may have been forgotten before this moment.
+    pub fn may_be_forgotten(&self, fence: u64, ended: u64, at: u64) -> bool {
+        let forgets = self.calls.iter().filter(|call| call.asked.verb == Verb::Forget);
+        forgets.filter(|call| call.may_be_done_by(at)).any(|call| {
+            let stale = self.newest_before(call.asked.at).is_some_and(|newest| newest.fence > fence);
+            !stale && self.end(call) > ended
         })
     }
 

@@ -32,21 +32,21 @@ numbered! {
     /// What was asked.
     Verb {
         Begin, Peek, Heartbeat, Effect, Complete, Fail, Release, ReleaseClean, Drop,
-        ResolveCompleted, ResolveFailed, ResolveRelease,
+        ResolveCompleted, ResolveFailed, ResolveRelease, Checkpoint, HandOver, Adopt, Forget, Seen, List,
     }
 }
 
 numbered! {
-    /// What was answered.
+    /// What was answered. Noted and SeenBefore: it was, or was not, the first time that the key was seen.
     Answer {
         Started, Replay, InProgress, InDoubt, Mismatch, Orphaned, Absent,
-        Done, ReleasedAbsent, ReleasedInDoubt, LeaseLost, Conflict, Forbidden,
+        Done, ReleasedAbsent, ReleasedInDoubt, LeaseLost, Conflict, Forbidden, Forgotten, Noted, SeenBefore,
     }
 }
 
 numbered! {
-    /// What comes with some answers: why it was started, or how it ended.
-    Detail { None, Fresh, AfterRelease, Takeover, Completed, Failed }
+    /// What comes with some answers: why it was started, or how it ended. Seen: by a note, with no response.
+    Detail { None, Fresh, AfterRelease, Takeover, Completed, Failed, Seen }
 }
 
 /// What is asked. Times are nanoseconds by the clock of the store.
@@ -59,10 +59,13 @@ pub struct Asked {
     pub payload: u8,
     /// begin: in doubt on a crash.
     pub in_doubt: bool,
-    /// Claims and resolutions: the fence.
+    /// Claims, adoptions and resolutions: the fence.
     pub fence: u64,
-    /// Completions: the author's number, which is in the body.
+    /// Completions and checkpoints: the author's number, which is in the bytes. Adoptions: the number of the
+    /// holding that they make.
     pub author: u64,
+    /// Claims: by which holding of the fence, 0 for the one that was granted.
+    pub holding: u64,
     /// The lease or the time to live asked for, in milliseconds.
     pub ms: u64,
 }
@@ -78,8 +81,17 @@ pub struct Answered {
     pub fence: u64,
     /// Replays, and the winners of lost leases: who wrote the body; 0 if none came.
     pub author: u64,
-    /// What is left of the lease, in milliseconds.
+    /// What is left of the lease, in milliseconds; when what was only noted expires, by the store's clock.
     pub ms: u64,
+    /// The last checkpoint that came with it.
+    pub checkpoint: Checkpoint,
+}
+
+/// Which checkpoint: under which fence, by which author; zeros for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub fence: u64,
+    pub author: u64,
 }
 
 /// A verb, with its answer if there was one.
@@ -92,13 +104,14 @@ pub struct Call {
 
 impl Answered {
     pub fn plain(answer: Answer) -> Self {
-        Self { at: 0, answer, detail: Detail::None, attempt: 0, fence: 0, author: 0, ms: 0 }
+        let checkpoint = Checkpoint::default();
+        Self { at: 0, answer, detail: Detail::None, attempt: 0, fence: 0, author: 0, ms: 0, checkpoint }
     }
 }
 
 impl Asked {
     pub fn new(verb: Verb, key: u32) -> Self {
-        Self { at: 0, verb, key, payload: 0, in_doubt: false, fence: 0, author: 0, ms: 0 }
+        Self { at: 0, verb, key, payload: 0, in_doubt: false, fence: 0, author: 0, holding: 0, ms: 0 }
     }
 }
 
@@ -136,12 +149,13 @@ impl Journal {
             | u64::from(it.payload) << 8
             | u64::from(it.in_doubt) << 16
             | u64::from(it.key) << 32;
-        self.write([ASKED, it.at, what, it.fence, it.author, it.ms, 0, 0]);
+        self.write([ASKED, it.at, what, it.fence, it.author, it.ms, it.holding, 0]);
     }
 
     pub fn answered(&mut self, it: &Answered) {
         let what = it.answer as u64 | (it.detail as u64) << 8 | u64::from(it.attempt) << 16;
-        self.write([ANSWERED, it.at, what, it.fence, it.author, it.ms, 0, 0]);
+        let Checkpoint { fence, author } = it.checkpoint;
+        self.write([ANSWERED, it.at, what, it.fence, it.author, it.ms, fence, author]);
     }
 }
 
@@ -162,6 +176,7 @@ pub fn read(dir: &Path, who: Who, calls: &mut Vec<Call>) {
                     fence: word(3),
                     author: word(4),
                     ms: word(5),
+                    holding: word(6),
                 };
                 calls.push(Call { who, asked, answered: None });
             }
@@ -174,6 +189,7 @@ pub fn read(dir: &Path, who: Who, calls: &mut Vec<Call>) {
                     fence: word(3),
                     author: word(4),
                     ms: word(5),
+                    checkpoint: Checkpoint { fence: word(6), author: word(7) },
                 };
                 calls.last_mut().unwrap().answered = Some(answered);
             }

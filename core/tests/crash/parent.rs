@@ -8,10 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use semel::Store;
 
 use super::check::Report;
-use super::journal::{self, Asked, Call, PARENT, Verb, Who};
+use super::journal::{self, Call, PARENT, Who};
 use super::random::Random;
 use super::verbs::{self, MS};
 use super::worker::{Aim, ORDERS, Orders};
@@ -71,19 +70,19 @@ impl Drop for Running {
     }
 }
 
-struct Parent<'r> {
+pub struct Parent<'r> {
     run: &'r Run,
     dir: &'r Path,
     words: u64,
     clock_offset_ms: u64,
-    outcome: &'r mut Outcome,
+    pub outcome: &'r mut Outcome,
     random: Random,
     workers: Vec<Running>,
     born: Who,
     /// The journals up to this worker's were read.
     read: Who,
     deaths: HashMap<Who, u64>,
-    calls: Vec<Call>,
+    pub calls: Vec<Call>,
 }
 
 /// Runs until there were so many deaths; a new store every few legs.
@@ -131,7 +130,7 @@ impl Parent<'_> {
         self.outcome.report.judge(&calls, &deaths);
     }
 
-    fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         verbs::boot_ns() + self.clock_offset_ms * MS
     }
 
@@ -145,18 +144,6 @@ impl Parent<'_> {
         }
         self.clock_offset_ms = verbs::clock_offset_ms(&store);
         self.look_at_every_key(&store);
-    }
-
-    fn look_at_every_key(&mut self, store: &Store) {
-        let mut keys: Vec<u32> = self.calls.iter().map(|call| call.asked.key).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        for key in keys {
-            let asked = Asked { at: self.now(), ..Asked::new(Verb::Peek, key) };
-            let mut answered = verbs::peek(store, key);
-            answered.at = self.now();
-            self.calls.push(Call { who: PARENT, asked, answered: Some(answered) });
-        }
     }
 
     fn lose_the_index(&self) {
@@ -256,7 +243,13 @@ impl Parent<'_> {
         if let Some(point) = point {
             // Rare points at once, common ones anywhere from the first time to some thousandth.
             let rare = ["segment", "resolve", "begin.helped"].iter().any(|name| point.starts_with(name));
-            let doublings = self.random.below(if rare { 2 } else { 10 });
+            let seldom = ["seen", "forget", "adopt", "handover"].iter().any(|name| point.starts_with(name));
+            let doublings = match (rare, seldom) {
+                (true, _) => 2,
+                (_, true) => 4,
+                _ => 10,
+            };
+            let doublings = self.random.below(doublings);
             let times = 1 + self.random.below(1 << doublings);
             command.env("SEMEL_KILL", format!("{point}:{times}"));
         }

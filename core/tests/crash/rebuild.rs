@@ -3,7 +3,8 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-use super::journal::{Answer, Asked, Verb};
+use super::journal::{Answer, Answered, Asked, Checkpoint, Verb};
+use super::mailbox::{Letter, Mailbox};
 use super::parent::{SIGKILL, worker_command};
 use super::verbs;
 
@@ -24,36 +25,98 @@ pub fn open_if_told() -> bool {
     let (task, dir) = orders.split_once(':').unwrap();
     let store = verbs::open(Path::new(dir), WORDS);
     if task == "fill" {
-        (0..KEYS).for_each(|key| fill(&store, key));
+        let mut mailbox = Mailbox::open(Path::new(dir));
+        (0..KEYS).for_each(|key| fill(&store, key, &mut mailbox));
     }
     true
 }
 
-/// Every sixth key is completed, failed, released, in doubt, held, or held behind its effect.
-fn fill(store: &semel::Store, key: u32) {
+/// The author of everything that is left in these keys.
+const AUTHOR: u64 = 1;
+const CHECKPOINTED: u32 = 6;
+const HANDED_OVER: u32 = 7;
+const ADOPTED: u32 = 8;
+const FORGOTTEN: u32 = 9;
+const NOTED: u32 = 10;
+const RELEASED_WITH_CHECKPOINT: u32 = 11;
+const STATES: u32 = 12;
+
+/// One key in twelve is completed, failed, released, in doubt, held, held behind its effect, and so on.
+fn fill(store: &semel::Store, key: u32, mailbox: &mut Mailbox) {
+    if key % STATES == NOTED {
+        let noted = verbs::mark_seen(store, &Asked { ms: DAY_MS, ..Asked::new(Verb::Seen, key) });
+        return assert_eq!(noted.answer, Answer::Noted);
+    }
     let begin = Asked { ms: DAY_MS, ..Asked::new(Verb::Begin, key) };
     let (answered, claim) = verbs::begin(store, &begin);
     let claim = claim.unwrap();
-    let asked = |verb| Asked { fence: answered.fence, author: 1, ms: DAY_MS, ..Asked::new(verb, key) };
-    let done = match key % 6 {
-        0 => verbs::on_claim(&claim, &asked(Verb::Complete)),
-        1 => verbs::on_claim(&claim, &asked(Verb::Fail)),
-        2 => verbs::give_back(claim, &asked(Verb::Release)),
+    let asked = |verb| Asked { fence: answered.fence, author: AUTHOR, ms: DAY_MS, ..Asked::new(verb, key) };
+    let of_claim = |verb| verbs::on_claim(&claim, &asked(verb));
+    let hand_over = || verbs::hand_over(&claim, &asked(Verb::HandOver)).1.unwrap();
+    let done = match key % STATES {
+        0 => of_claim(Verb::Complete),
+        1 => of_claim(Verb::Fail),
+        2 => return released(verbs::give_back(claim, &asked(Verb::Release))),
         3 => {
-            verbs::on_claim(&claim, &asked(Verb::Effect));
-            verbs::give_back(claim, &asked(Verb::Drop))
-        }
-        4 => {
-            std::mem::forget(claim);
+            of_claim(Verb::Effect);
+            verbs::give_back(claim, &asked(Verb::Drop));
             return;
         }
-        _ => {
-            let marked = verbs::on_claim(&claim, &asked(Verb::Effect));
-            std::mem::forget(claim);
+        4 => Answered::plain(Answer::Done),
+        CHECKPOINTED => of_claim(Verb::Checkpoint),
+        HANDED_OVER => {
+            of_claim(Verb::Checkpoint);
+            let marked = of_claim(Verb::Effect);
+            mailbox.post(&Letter { key, fence: answered.fence, deadline: 0, bytes: hand_over() });
             marked
         }
+        ADOPTED => {
+            let (adopted, its) = verbs::adopt(store, &asked(Verb::Adopt), &hand_over());
+            std::mem::forget(its);
+            adopted
+        }
+        FORGOTTEN => {
+            of_claim(Verb::Complete);
+            let forgotten = verbs::forget(store, &asked(Verb::Forget));
+            assert_eq!(forgotten.answer, Answer::Forgotten);
+            Answered::plain(Answer::Done)
+        }
+        RELEASED_WITH_CHECKPOINT => {
+            of_claim(Verb::Checkpoint);
+            return released(verbs::give_back(claim, &asked(Verb::Release)));
+        }
+        _ => of_claim(Verb::Effect),
     };
-    assert!(matches!(done.answer, Answer::Done | Answer::ReleasedAbsent), "{done:?}");
+    assert_eq!(done.answer, Answer::Done, "key {key}");
+    std::mem::forget(claim);
+}
+
+fn released(answered: Answered) {
+    assert_eq!(answered.answer, Answer::ReleasedAbsent);
+}
+
+/// What was on its way is adopted once, with all that it carried; and the next run of what was released goes
+/// on from its checkpoint.
+fn go_on(dir: &Path, store: &semel::Store) {
+    let mut mailbox = Mailbox::open(dir);
+    let mut letters = 0;
+    while let Some(Letter { key, fence, bytes, .. }) = mailbox.next() {
+        letters += 1;
+        let asked = |verb| Asked { fence, ..Asked::new(verb, key) };
+        let left = Checkpoint { fence, author: AUTHOR };
+        let (adopted, claim) = verbs::adopt(store, &asked(Verb::Adopt), &bytes);
+        assert_eq!((adopted.answer, adopted.checkpoint), (Answer::Done, left), "key {key}");
+        assert_eq!(verbs::adopt(store, &asked(Verb::Adopt), &bytes).0.answer, Answer::LeaseLost, "key {key}");
+        let ended = verbs::give_back(claim.unwrap(), &asked(Verb::Release));
+        assert_eq!(ended.answer, Answer::ReleasedInDoubt, "key {key}");
+        let looked = verbs::peek(store, key);
+        assert_eq!((looked.answer, looked.checkpoint), (Answer::InDoubt, left), "key {key}");
+    }
+    assert_eq!(letters, KEYS / STATES);
+    for key in (0..KEYS).filter(|key| key % STATES == RELEASED_WITH_CHECKPOINT) {
+        let (started, _claim) = verbs::begin(store, &Asked { ms: DAY_MS, ..Asked::new(Verb::Begin, key) });
+        assert_eq!((started.attempt, started.checkpoint.author), (2, AUTHOR), "key {key}");
+    }
 }
 
 fn opener(task: &str, dir: &Path, kill: Option<&str>) -> std::process::ExitStatus {
@@ -65,13 +128,18 @@ fn opener(task: &str, dir: &Path, kill: Option<&str>) -> std::process::ExitStatu
     command.status().unwrap()
 }
 
-/// What every key answers, but for the times in it.
+/// What every key answers, and what a list says, but for the times in it.
 fn answers(store: &semel::Store) -> Vec<String> {
-    let look = |key| {
-        let it = verbs::peek(store, key);
-        format!("{key}: {:?} {:?} {} {} {}", it.answer, it.detail, it.attempt, it.fence, it.author)
+    let told = |key: u32, it: Answered| {
+        let Answered { answer, detail, attempt, fence, author, checkpoint, .. } = it;
+        format!("{key}: {answer:?} {detail:?} {attempt} {fence} {author} {checkpoint:?}")
     };
-    (0..KEYS).map(look).collect()
+    let looks = (0..KEYS).map(|key| told(key, verbs::peek(store, key)));
+    let mut answers: Vec<String> = looks.collect();
+    let listed = store.list(verbs::recent(0)).map(verbs::listed);
+    answers.extend(listed.map(|(key, it)| format!("listed {}", told(key, it))));
+    answers.sort();
+    answers
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -103,5 +171,6 @@ pub fn die_and_open(rounds: usize) -> usize {
             drop(store);
         }
     }
+    go_on(dir, &verbs::open(dir, WORDS));
     died
 }

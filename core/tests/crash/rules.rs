@@ -5,13 +5,14 @@ use std::collections::HashMap;
 
 use super::history::{Grant, History, ms};
 use super::journal::{Answer, Answered, Call, Detail, Verb};
+use super::{carried, notes};
 
 /// A broken rule, and what shows it.
 pub type Broken = (&'static str, String);
 
 type Rule = fn(&History<'_>, &mut Vec<Broken>);
 
-pub const RULES: [Rule; 10] = [
+pub const RULES: [Rule; 19] = [
     answers_are_of_the_contract,
     fences_grow,
     one_owner_at_a_time,
@@ -21,7 +22,16 @@ pub const RULES: [Rule; 10] = [
     an_effect_is_never_run_again,
     a_doubt_stays,
     what_was_released_stays_away,
-    nothing_is_forgotten,
+    nothing_goes_by_itself,
+    carried::a_spent_claim_does_nothing,
+    carried::one_holder_at_a_time,
+    carried::no_lease_is_lost_that_runs,
+    carried::a_checkpoint_is_found,
+    notes::a_note_stands,
+    notes::a_key_is_noted_once,
+    notes::what_was_seen_was_there,
+    notes::only_an_end_is_forgotten,
+    notes::what_was_forgotten_stays_away,
 ];
 
 fn answers_are_of_the_contract(history: &History<'_>, broken: &mut Vec<Broken>) {
@@ -48,12 +58,7 @@ fn fences_grow(history: &History<'_>, broken: &mut Vec<Broken>) {
 fn one_owner_at_a_time(history: &History<'_>, broken: &mut Vec<Broken>) {
     for pair in history.grants.windows(2) {
         let (owner, next) = (&pair[0], &pair[1]);
-        let resolved =
-            history.on(owner.fence).any(|call| call.is_resolution() && call.may_be_done_by(next.at));
-        if !history.may_be_given_up(owner.fence, next.at)
-            && !resolved
-            && ms(next.at) < history.lease_until(owner, next.at)
-        {
+        if history.is_held(owner, next.at) {
             broken.push(("granted while a lease ran", format!("{owner:?} then {next:?}")));
         }
     }
@@ -83,14 +88,14 @@ fn is_mismatch(grant: Option<&Grant>, call: &Call) -> bool {
 }
 
 /// An ending that somebody was told of: since when that is certain, until when it stands at least.
-struct Told<'a> {
-    call: &'a Call,
-    since: u64,
-    until_ms: u64,
+pub struct Told<'a> {
+    pub call: &'a Call,
+    pub since: u64,
+    pub until_ms: u64,
 }
 
 /// The endings that were acknowledged, or replayed to somebody.
-fn told<'a>(history: &History<'a>) -> Vec<Told<'a>> {
+pub fn told<'a>(history: &History<'a>) -> Vec<Told<'a>> {
     let mut told: HashMap<(u64, u64), Told<'a>> = HashMap::new();
     let mut add = |call: &'a Call, since: u64| {
         let until_ms = ms(call.asked.at) + call.asked.ms;
@@ -119,13 +124,17 @@ fn a_completion_stands(history: &History<'_>, broken: &mut Vec<Broken>) {
         if told.iter().any(|other| other.call.asked.fence == fence && other.call.asked.author > author) {
             broken.push(("one claim ended twice", format!("{:?}", ended.call)));
         }
-        for grant in history.grants.iter().filter(|it| it.fence > fence && ms(it.at) < ended.until_ms) {
+        let forgotten = |at: u64| history.may_be_forgotten(fence, ended.call.asked.at, at);
+        let over = |it: &&Grant| it.fence > fence && ms(it.at) < ended.until_ms && !forgotten(it.at);
+        for grant in history.grants.iter().filter(over) {
             broken.push(("granted over a completion", format!("{:?} and {grant:?}", ended.call)));
         }
         for call in history.calls.iter().filter(|call| call.asked.at > ended.since) {
             let Some(it) = call.observed().filter(|it| ms(it.at) < ended.until_ms) else { continue };
-            let same = it.answer == Answer::Replay && (it.fence, it.author) == (fence, author);
-            if !same && !is_mismatch(history.grant(fence), call) {
+            // A list does not say who wrote it.
+            let same_author = call.asked.verb == Verb::List || it.author == author;
+            let same = it.answer == Answer::Replay && it.fence == fence && same_author;
+            if !same && !is_mismatch(history.grant(fence), call) && !forgotten(it.at) {
                 broken.push(("a completion was lost or changed", format!("{:?} then {call:?}", ended.call)));
             }
         }
@@ -168,23 +177,29 @@ fn a_replay_is_what_was_written(history: &History<'_>, broken: &mut Vec<Broken>)
 fn an_effect_is_never_run_again(history: &History<'_>, broken: &mut Vec<Broken>) {
     for pair in history.grants.windows(2) {
         let (first, next) = (&pair[0], &pair[1]);
-        let marked = history.on(first.fence).any(|call| call.asked.verb == Verb::Effect && call.is_done());
-        if !marked && !first.in_doubt {
-            continue;
-        }
-        let allowed = history.on(first.fence).any(|call| {
-            let frees = match call.asked.verb {
-                Verb::ResolveRelease | Verb::ReleaseClean => true,
-                Verb::Release | Verb::Drop => !marked,
-                _ => false,
-            };
-            frees && call.may_be_done_by(next.at)
-        });
-        if !allowed && !history.may_be_expired(first.fence, next.at) {
-            let rule = if marked { "ran again behind its effect" } else { "ran again, not in doubt" };
+        if let Some(rule) = runs_again(history, first, next.at) {
             broken.push((rule, format!("{first:?} then {next:?}")));
         }
     }
+}
+
+/// What is broken if the key was granted again behind this grant before this moment, or noted. An effect
+/// counts by whichever holding of the claim it was marked.
+pub fn runs_again(history: &History<'_>, first: &Grant, at: u64) -> Option<&'static str> {
+    let marked = history.on(first.fence).any(|call| call.asked.verb == Verb::Effect && call.is_done());
+    if !marked && !first.in_doubt {
+        return None;
+    }
+    let allowed = history.on(first.fence).any(|call| {
+        let frees = match call.asked.verb {
+            Verb::ResolveRelease | Verb::ReleaseClean => true,
+            Verb::Release | Verb::Drop => !marked,
+            _ => false,
+        };
+        frees && call.may_be_done_by(at)
+    });
+    let rule = if marked { "ran again behind its effect" } else { "ran again, not in doubt" };
+    (!allowed && !history.may_be_gone(first.fence, at)).then_some(rule)
 }
 
 fn a_doubt_stays(history: &History<'_>, broken: &mut Vec<Broken>) {
@@ -208,9 +223,11 @@ fn a_doubt_stays(history: &History<'_>, broken: &mut Vec<Broken>) {
         for call in history.calls.iter().filter(|call| call.asked.at > since) {
             let Some(it) = call.observed() else { continue };
             let same = it.answer == Answer::InDoubt && it.fence == fence;
-            // A late owner whom nobody shut out may still end it, and may even come back with a heartbeat.
+            // A late owner whom nobody shut out may still end it, and may even come back with a heartbeat, or
+            // an adopter instead of it.
             let ended = |other: &Call| {
-                let back = other.asked.verb == Verb::Heartbeat && it.answer == Answer::InProgress;
+                let returns = matches!(other.asked.verb, Verb::Heartbeat | Verb::Adopt);
+                let back = returns && it.answer == Answer::InProgress;
                 let ends = other.is_resolution() || !last_word && (other.is_end_by_owner() || back);
                 ends && other.may_be_done_by(it.at)
             };
@@ -251,7 +268,7 @@ fn what_was_released_stays_away(history: &History<'_>, broken: &mut Vec<Broken>)
     }
 }
 
-fn nothing_is_forgotten(history: &History<'_>, broken: &mut Vec<Broken>) {
+fn nothing_goes_by_itself(history: &History<'_>, broken: &mut Vec<Broken>) {
     for call in &history.calls {
         let Some(it) = call.observed() else { continue };
         let fresh = it.answer == Answer::Started && it.detail == Detail::Fresh;
@@ -264,7 +281,7 @@ fn nothing_is_forgotten(history: &History<'_>, broken: &mut Vec<Broken>) {
             Answer::Absent => !may_be_freed(history, last.fence, it.at),
             _ => false,
         };
-        if forgot && !history.may_be_expired(last.fence, it.at) {
+        if forgot && !history.may_be_gone(last.fence, it.at) {
             broken.push(("a grant was forgotten", format!("{last:?} then {call:?}")));
         }
     }

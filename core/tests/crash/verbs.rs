@@ -4,15 +4,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use semel::{
-    Claim, Error, ErrorKind, Fence, InDoubt, InProgress, OnCrash, Outcome, Peek, Released, Request,
-    Resolution, Result, StartReason, Store,
+    Claim, Entry, Error, ErrorKind, Fence, InDoubt, InProgress, OnCrash, Outcome, Peek, Query, Released,
+    Request, Resolution, Result, StartReason, State, Store,
 };
 
-use super::body::{Body, replayed};
+use super::body::{Body, checkpoint, replayed, with_checkpoint};
 use super::journal::{Answer, Answered, Asked, Detail, Verb};
 
 pub const MS: u64 = 1_000_000;
 pub const LEASE_MS: u64 = 10;
+/// The lease that an adoption gives at least.
+pub const ADOPTED_MS: u64 = 12;
 
 const SCOPE: &str = "crash";
 const PAYLOADS: [&str; 2] = ["one", "other"];
@@ -27,12 +29,20 @@ pub fn open(dir: &Path, words: u64) -> Store {
         .response_limit(16 << 10)
         .meta_limit(1 << 10)
         .processes(64)
+        .lease(Duration::from_millis(ADOPTED_MS))
         .open()
         .unwrap()
 }
 
+const SPREAD: u64 = 0x9E37_79B9;
+
 fn bytes_of(key: u32) -> [u8; 8] {
-    (u64::from(key) * 0x9E37_79B9).to_be_bytes()
+    (u64::from(key) * SPREAD).to_be_bytes()
+}
+
+fn key_of(bytes: &[u8]) -> Option<u32> {
+    let spread = u64::from_be_bytes(bytes.try_into().ok()?);
+    u32::try_from(spread / SPREAD).ok().filter(|_| spread.is_multiple_of(SPREAD))
 }
 
 pub fn begin(store: &Store, it: &Asked) -> (Answered, Option<Claim>) {
@@ -51,11 +61,11 @@ pub fn begin(store: &Store, it: &Asked) -> (Answered, Option<Claim>) {
             };
             let (fence, attempt) = (claim.fence().get(), claim.attempt());
             let started = Answered { detail, attempt, fence, ..Answered::plain(Answer::Started) };
-            return (started, Some(claim));
+            return (with_last_checkpoint(&claim, it.key, started), Some(claim));
         }
         Ok(Outcome::Replay(replay)) => replayed(it.key, &replay),
         Ok(Outcome::InProgress(progress)) => in_progress(&progress),
-        Ok(Outcome::InDoubt(doubt)) => in_doubt(&doubt),
+        Ok(Outcome::InDoubt(doubt)) => in_doubt(it.key, &doubt),
         Ok(Outcome::Mismatch(_)) => Answered::plain(Answer::Mismatch),
         Ok(other) => forbidden(&format!("begin: {other:?}")),
         Err(e) => refusal(it.key, &e),
@@ -68,7 +78,7 @@ pub fn peek(store: &Store, key: u32) -> Answered {
         Ok(None) => Answered::plain(Answer::Absent),
         Ok(Some(Peek::Orphaned)) => Answered::plain(Answer::Orphaned),
         Ok(Some(Peek::InProgress(progress))) => in_progress(&progress),
-        Ok(Some(Peek::InDoubt(doubt))) => in_doubt(&doubt),
+        Ok(Some(Peek::InDoubt(doubt))) => in_doubt(key, &doubt),
         Ok(Some(Peek::Replay(replay))) => replayed(key, &replay),
         Ok(Some(other)) => forbidden(&format!("peek: {other:?}")),
         Err(e) => refusal(key, &e),
@@ -82,9 +92,78 @@ pub fn on_claim(claim: &Claim, it: &Asked) -> Answered {
         Verb::Heartbeat => claim.heartbeat(Duration::from_millis(it.ms)),
         Verb::Effect => claim.begin_effect(),
         Verb::Fail => claim.fail(body.response(it.ms)),
+        Verb::Checkpoint => claim.checkpoint(&checkpoint(it.key, it.fence, it.author)),
         _ => claim.complete(body.response(it.ms)),
     };
     done_or_refused(it.key, done)
+}
+
+/// A hand over, and its bytes.
+pub fn hand_over(claim: &Claim, it: &Asked) -> (Answered, Option<Vec<u8>>) {
+    match claim.hand_over() {
+        Ok(bytes) => (Answered::plain(Answer::Done), Some(bytes)),
+        Err(e) => (refusal(it.key, &e), None),
+    }
+}
+
+pub fn adopt(store: &Store, it: &Asked, bytes: &[u8]) -> (Answered, Option<Claim>) {
+    match store.adopt(bytes) {
+        Ok(claim) if claim.reason() == StartReason::Adopted => {
+            let (fence, attempt) = (claim.fence().get(), claim.attempt());
+            let adopted = Answered { fence, attempt, ..Answered::plain(Answer::Done) };
+            (with_last_checkpoint(&claim, it.key, adopted), Some(claim))
+        }
+        Ok(claim) => (forbidden(&format!("adopt: {claim:?}")), None),
+        Err(e) => (refusal(it.key, &e), None),
+    }
+}
+
+fn with_last_checkpoint(claim: &Claim, key: u32, answered: Answered) -> Answered {
+    match claim.last_checkpoint() {
+        Ok(bytes) => with_checkpoint(key, &bytes, answered),
+        Err(e) => forbidden(&format!("last_checkpoint: {e:?}")),
+    }
+}
+
+pub fn forget(store: &Store, it: &Asked) -> Answered {
+    match store.forget(SCOPE, &bytes_of(it.key)) {
+        Ok(true) => Answered::plain(Answer::Forgotten),
+        Ok(false) => Answered::plain(Answer::Absent),
+        Err(e) => refusal(it.key, &e),
+    }
+}
+
+pub fn mark_seen(store: &Store, it: &Asked) -> Answered {
+    match store.mark_seen(SCOPE, &bytes_of(it.key), Duration::from_millis(it.ms)) {
+        Ok(true) => Answered::plain(Answer::Noted),
+        Ok(false) => Answered::plain(Answer::SeenBefore),
+        Err(e) => refusal(it.key, &e),
+    }
+}
+
+/// The keys of these tests that are as they are since this time, by the store's clock.
+pub fn recent(since_ms: u64) -> Query {
+    Query::new()
+        .scope_prefix(SCOPE)
+        .since(std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(since_ms))
+}
+
+/// What a list says of a key, as a look at it would say it.
+pub fn listed(entry: Result<Entry>) -> (u32, Answered) {
+    let (key, entry) = match entry.map(|entry| (key_of(entry.key()), entry)) {
+        Ok((Some(key), entry)) if entry.scope() == SCOPE => (key, entry),
+        other => return (0, forbidden(&format!("list: {other:?}"))),
+    };
+    let (answer, detail) = match entry.state() {
+        State::InProgress => (Answer::InProgress, Detail::None),
+        State::Orphaned => (Answer::Orphaned, Detail::None),
+        State::InDoubt => (Answer::InDoubt, Detail::None),
+        State::Completed => (Answer::Replay, Detail::Completed),
+        State::Failed => (Answer::Replay, Detail::Failed),
+        other => return (key, forbidden(&format!("list: {other:?}"))),
+    };
+    let (fence, attempt) = (entry.fence().get(), entry.attempt());
+    (key, Answered { detail, fence, attempt, ..Answered::plain(answer) })
 }
 
 /// A verb that consumes the claim.
@@ -145,9 +224,9 @@ fn in_progress(it: &InProgress) -> Answered {
     Answered { ms: it.lease_left().as_millis() as u64, ..Answered::plain(Answer::InProgress) }
 }
 
-fn in_doubt(it: &InDoubt) -> Answered {
+fn in_doubt(key: u32, it: &InDoubt) -> Answered {
     let (fence, attempt) = (it.fence().get(), it.attempt());
-    Answered { fence, attempt, ..Answered::plain(Answer::InDoubt) }
+    with_checkpoint(key, it.checkpoint(), Answered { fence, attempt, ..Answered::plain(Answer::InDoubt) })
 }
 
 fn done_or_refused(key: u32, done: Result<()>) -> Answered {

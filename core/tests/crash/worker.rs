@@ -4,9 +4,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use semel::{Claim, Store};
+use semel::Store;
 
+use super::errands::Due;
+use super::holding::{HELD, Held};
 use super::journal::{Answer, Answered, Asked, Journal, Verb, Who};
+use super::mailbox::Mailbox;
 use super::random::Random;
 use super::verbs::{self, LEASE_MS, MS};
 
@@ -16,8 +19,6 @@ pub const ORDERS: &str = "SEMEL_CRASH_WORKER";
 
 /// Nobody lives longer than this, whatever becomes of the parent.
 const LIFE_NS: u64 = 20_000 * MS;
-/// So many claims are held at a time.
-const HELD: usize = 24;
 pub const TTLS_MS: [u64; 4] = [1000, 1500, 86_400_000, 86_400_000];
 
 /// What the harness wants to meet.
@@ -27,6 +28,8 @@ pub enum Aim {
     Mixed,
     /// Owners that act in the very moment in which they are taken over.
     Deadline,
+    /// Claims that go from hand to hand, on few keys, with checkpoints and effects on the way.
+    HandOver,
     /// Everybody begins the same fresh key in the same moment.
     Rendezvous,
 }
@@ -56,6 +59,7 @@ impl Orders {
             aim: match next() {
                 "Mixed" => Aim::Mixed,
                 "Deadline" => Aim::Deadline,
+                "HandOver" => Aim::HandOver,
                 _ => Aim::Rendezvous,
             },
             clock_offset_ms: next().parse().unwrap(),
@@ -65,22 +69,18 @@ impl Orders {
     }
 }
 
-/// A claim that is held, and when something is done with it.
-struct Held {
-    claim: Claim,
-    key: u32,
-    deadline: u64,
-    due: u64,
-    /// Ended already, by this author with this verb: all that is left is to say so again.
-    ended: Option<(Verb, u64)>,
-}
-
 pub struct Worker {
-    orders: Orders,
-    store: Store,
-    journal: Journal,
-    random: Random,
-    held: Vec<Held>,
+    pub orders: Orders,
+    pub store: Store,
+    pub journal: Journal,
+    pub random: Random,
+    pub held: Vec<Held>,
+    pub mailbox: Mailbox,
+    /// Claims that others gave away, and when they are to be adopted.
+    pub letters: Vec<Due>,
+    pub next_mail: u64,
+    /// Keys of its own that it noted.
+    pub noted: u32,
     authors: u64,
     refused: u32,
 }
@@ -91,12 +91,25 @@ pub fn live(orders: Orders) {
     let journal = Journal::create(&orders.dir, orders.who);
     let store = verbs::open(&orders.dir, orders.words);
     let random = Random::new(verbs::boot_ns() ^ u64::from(orders.who) << 48);
-    let mut worker = Worker { orders, store, journal, random, held: Vec::new(), authors: 0, refused: 0 };
+    let mailbox = Mailbox::open(&orders.dir);
+    let mut worker = Worker {
+        orders,
+        store,
+        journal,
+        random,
+        held: Vec::new(),
+        mailbox,
+        letters: Vec::new(),
+        next_mail: 0,
+        noted: 0,
+        authors: 0,
+        refused: 0,
+    };
     let end = worker.now() + LIFE_NS;
     while worker.now() < end {
         match worker.orders.aim {
             Aim::Rendezvous => worker.meet(),
-            Aim::Mixed | Aim::Deadline => worker.step(),
+            Aim::Mixed | Aim::Deadline | Aim::HandOver => worker.step(),
         }
     }
     std::mem::forget(worker.held);
@@ -104,12 +117,22 @@ pub fn live(orders: Orders) {
 
 impl Worker {
     /// Nanoseconds by the store's clock.
-    fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         verbs::boot_ns() + self.orders.clock_offset_ms * MS
     }
 
+    /// A number that no other verb of any worker has.
+    pub fn author(&mut self) -> u64 {
+        self.authors += 1;
+        u64::from(self.orders.who) << 32 | self.authors
+    }
+
     /// One verb, with a record in the journal before and after it.
-    fn call(&mut self, mut asked: Asked, run: impl FnOnce(&Store, &Asked) -> Answered) -> (Asked, Answered) {
+    pub fn call(
+        &mut self,
+        mut asked: Asked,
+        run: impl FnOnce(&Store, &Asked) -> Answered,
+    ) -> (Asked, Answered) {
         asked.at = self.now();
         self.journal.asked(&asked);
         let mut answered = run(&self.store, &asked);
@@ -124,11 +147,12 @@ impl Worker {
             let held = self.held.swap_remove(due);
             return self.act(held);
         }
+        if self.adopt_what_is_due(now) {
+            return;
+        }
         if self.held.len() < HELD {
             let key = self.choose_key(now);
-            if self.random.below(16) == 0 {
-                self.call(Asked::new(Verb::Peek, key), |store, it| verbs::peek(store, it.key));
-            } else {
+            if !self.errand(key) {
                 self.begin(key);
             }
         } else {
@@ -141,6 +165,7 @@ impl Worker {
         let window = now / MS;
         match self.orders.aim {
             Aim::Deadline => (window / 40 * 6 % 2000) as u32 + self.random.below(6) as u32,
+            Aim::HandOver => (window / 64 * 8 % 2000) as u32 + self.random.below(8) as u32,
             _ if self.random.below(4) == 0 => self.random.below(2000) as u32,
             _ => (window / 32 * 4 % 2000) as u32 + self.random.below(16) as u32,
         }
@@ -164,14 +189,14 @@ impl Worker {
             self.refused = 0;
             let deadline = (asked.at / MS + lease_ms) * MS;
             let due = self.patience(asked.at, deadline);
-            return self.held.push(Held { claim, key, deadline, due, ended: None });
+            return self.held.push(Held { claim, key, holding: 0, deadline, due, ended: None });
         }
         if answered.answer == Answer::InDoubt && self.random.below(2) == 0 {
             self.resolve(key, answered.fence);
         }
         self.refused += 1;
         let in_time = match self.orders.aim {
-            Aim::Mixed => !self.refused.is_multiple_of(16),
+            Aim::Mixed | Aim::HandOver => !self.refused.is_multiple_of(16),
             // Only the last moments of a lease count.
             Aim::Deadline => answered.ms < 2 && answered.answer != Answer::Replay,
             Aim::Rendezvous => true,
@@ -179,78 +204,6 @@ impl Worker {
         if !in_time {
             self.pause();
         }
-    }
-
-    /// When a claim is acted on: at once, within its lease, or when it may be lost already.
-    fn patience(&mut self, now: u64, deadline: u64) -> u64 {
-        if self.orders.aim == Aim::Deadline {
-            return (deadline + self.random.below(30_000)).saturating_sub(5000);
-        }
-        match self.random.below(8) {
-            0..4 => now,
-            4..6 => now + self.random.below(deadline.saturating_sub(now).max(1)),
-            _ => deadline + self.random.below(4 * MS),
-        }
-    }
-
-    fn act(&mut self, mut held: Held) {
-        if let Some((verb, author)) = held.ended {
-            self.end(&mut held, verb, author); // again: it must be said as before
-            return;
-        }
-        let choice = match self.orders.aim {
-            Aim::Deadline => self.random.below(40),
-            _ => self.random.below(100),
-        };
-        let verb = match choice {
-            0..14 => Verb::Heartbeat,
-            14..30 => Verb::Effect,
-            30..46 => Verb::Complete,
-            46..54 => Verb::Fail,
-            54..66 => Verb::Release,
-            66..72 => Verb::ReleaseClean,
-            72..84 => Verb::Drop,
-            84..88 => return std::mem::forget(held.claim), // as if its thread hung for ever
-            _ => {
-                held.due = self.patience(held.due, held.deadline);
-                return self.held.push(held);
-            }
-        };
-        match verb {
-            Verb::Heartbeat | Verb::Effect => self.keep(held, verb),
-            Verb::Complete | Verb::Fail => {
-                self.authors += 1;
-                let author = u64::from(self.orders.who) << 32 | self.authors;
-                self.end(&mut held, verb, author);
-                if self.random.below(3) == 0 {
-                    held.ended = Some((verb, author));
-                    held.due = self.now() + self.random.below(2 * LEASE_MS * MS);
-                    self.held.push(held);
-                }
-            }
-            _ => {
-                let asked = Asked { fence: held.claim.fence().get(), ..Asked::new(verb, held.key) };
-                self.call(asked, |_, it| verbs::give_back(held.claim, it));
-            }
-        }
-    }
-
-    /// A heartbeat or an effect mark; the claim stays.
-    fn keep(&mut self, mut held: Held, verb: Verb) {
-        let ms = LEASE_MS + self.random.below(8);
-        let asked = Asked { fence: held.claim.fence().get(), ms, ..Asked::new(verb, held.key) };
-        let (asked, answered) = self.call(asked, |_, it| verbs::on_claim(&held.claim, it));
-        if verb == Verb::Heartbeat && answered.answer == Answer::Done {
-            held.deadline = (asked.at / MS + ms) * MS;
-        }
-        held.due = self.patience(asked.at, held.deadline);
-        self.held.push(held);
-    }
-
-    fn end(&mut self, held: &mut Held, verb: Verb, author: u64) {
-        let ms = TTLS_MS[author as usize % TTLS_MS.len()];
-        let asked = Asked { fence: held.claim.fence().get(), author, ms, ..Asked::new(verb, held.key) };
-        self.call(asked, |_, it| verbs::on_claim(&held.claim, it));
     }
 
     /// Mostly under the fence in doubt, sometimes under one that must be refused.
@@ -261,8 +214,7 @@ impl Worker {
             _ => Verb::ResolveRelease,
         };
         let fence = if self.random.below(10) == 0 { in_doubt + 1 } else { in_doubt };
-        self.authors += 1;
-        let author = u64::from(self.orders.who) << 32 | self.authors;
+        let author = self.author();
         let ms = TTLS_MS[author as usize % TTLS_MS.len()];
         self.call(Asked { fence, author, ms, ..Asked::new(verb, key) }, verbs::resolve);
     }
@@ -276,8 +228,7 @@ impl Worker {
         }
         self.begin((moment % (1 << 17)) as u32);
         if let Some(mut held) = self.held.pop() {
-            self.authors += 1;
-            let author = u64::from(self.orders.who) << 32 | self.authors;
+            let author = self.author();
             self.end(&mut held, Verb::Complete, author);
         }
     }
