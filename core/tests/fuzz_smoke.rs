@@ -50,3 +50,8 @@ fn open_survives_any_files() {
 fn verbs_in_any_order_keep_their_promises() {
     inputs(1_500, 400).for_each(|data| fuzz::verbs(&data));
 }
+
+#[test]
+fn adopt_believes_only_what_was_handed_over() {
+    inputs(1_500, 300).for_each(|data| fuzz::adopt(&data));
+}
