@@ -49,6 +49,9 @@ pub fn adopt(data: &[u8]) {
         story.step(*step, usize::from(*which), given);
         data = rest;
     }
+    // Or the next story could find the right bytes for what this one left.
+    let left: Vec<_> = story.handed.iter().filter(|it| it.is_out).map(|it| it.bytes.clone()).collect();
+    left.iter().for_each(|bytes| story.adopt(bytes));
     drop(story);
     *kept = Some(stage);
 }
