@@ -1,7 +1,7 @@
 //! What binds a key to its payload: rules of fingerprints that cannot be compared, and fingerprints under the
 //! store's secret.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod common;
 

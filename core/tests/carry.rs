@@ -1,7 +1,7 @@
 //! A claim that is carried on: by checkpoints, by a hand-over and its adoption, over a store in memory and
 //! one on disk, and from several threads at once.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod common;
 

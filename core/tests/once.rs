@@ -1,6 +1,6 @@
 //! The short form: who runs, who waits, and what each way to fail leaves behind.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! The verbs that need no claim: `mark_seen`, `forget`, `list` and `stats`, over a store in memory and one on
 //! disk.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod common;
 
