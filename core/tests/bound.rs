@@ -157,3 +157,15 @@ fn two_stores_key_one_payload_differently() {
     let (one, other) = (keyed(), keyed());
     assert!(one != other && one != [0; 32]);
 }
+
+/// The records before it stay until their segment is dropped; no further one has it.
+#[test]
+fn what_is_forgotten_is_written_without_its_fingerprint() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = small(dir.path()).open().unwrap();
+    completed(&store, Request::new("scope", "k").payload("payload"));
+    assert!(store.forget("scope", "k").unwrap());
+    assert_eq!(told(&store, Request::new("scope", "k")), "Started");
+    drop(store);
+    assert_eq!(times_in_log(dir.path(), &Sha256::digest("payload")), 2, "begun and completed");
+}

@@ -36,9 +36,9 @@ struct Story<'s> {
     held: Vec<(usize, Claim)>,
 }
 
-/// Each step is a byte that says what is given to `adopt`, one that chooses, one that counts, and so many
-/// bytes. Panics if bytes are adopted that are not those of a claim that was handed over, or if such bytes
-/// are refused.
+/// Each step is a byte that says what is given to `adopt`, one that chooses, one that counts up to 31, and
+/// so many bytes. Panics if bytes are adopted that are not those of a claim that was handed over, or if such
+/// bytes are refused.
 pub fn adopt(data: &[u8]) {
     let mut kept = STAGE.lock();
     let stage = kept.take().filter(|stage| stage.begun < KEYS).or_else(new_stage);
@@ -47,7 +47,7 @@ pub fn adopt(data: &[u8]) {
     let mut data = data;
     for _ in 0..100 {
         let [step, which, count, rest @ ..] = data else { break };
-        let (given, rest) = rest.split_at(usize::from(*count).min(rest.len()));
+        let (given, rest) = rest.split_at(usize::from(*count % 32).min(rest.len()));
         story.step(*step, usize::from(*which), given);
         data = rest;
     }
