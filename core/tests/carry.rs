@@ -266,6 +266,19 @@ fn bytes_are_adopted_once() {
     });
 }
 
+/// Both name the same key, and nobody holds it.
+#[test]
+fn bytes_of_an_earlier_claim_do_not_adopt_a_later_one() {
+    on_each(|store, clock| {
+        let late = start(store, "k").hand_over().unwrap();
+        clock.advance(secs(30));
+        let next = start(store, "k").hand_over().unwrap();
+        assert!(late != next);
+        assert_eq!(lost(store.adopt(&late)), None);
+        assert_eq!(store.adopt(&next).unwrap().attempt(), 2);
+    });
+}
+
 #[test]
 fn of_many_threads_one_adopts() {
     on_each(|store, _| {
