@@ -2,6 +2,7 @@
 //!
 //! `fuzz/` runs them under libFuzzer; `tests/fuzz_smoke.rs` runs them over a few thousand inputs of its own.
 
+mod adopt;
 mod disk;
 mod formats;
 mod story;
@@ -13,6 +14,7 @@ use crate::os::{Created, Medium, MemoryMedium, Room};
 use crate::outcome::TerminalState;
 use crate::standing::Judged;
 
+pub use adopt::adopt;
 pub use disk::open;
 pub use formats::formats;
 pub use story::verbs;

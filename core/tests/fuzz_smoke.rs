@@ -78,3 +78,8 @@ fn formats_take_any_text() {
         fuzz::formats(&key);
     }
 }
+
+#[test]
+fn adopt_believes_only_what_was_handed_over() {
+    inputs(1_500, 300).for_each(|data| fuzz::adopt(&data));
+}

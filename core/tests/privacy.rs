@@ -20,6 +20,7 @@ const KEY: &str = "canary-key";
 const PAYLOAD: &str = "canary-payload";
 const BODY: &str = "canary-body";
 const META: &str = "canary-meta";
+const CHECKPOINT: &str = "canary-checkpoint";
 
 /// Whether a canary is in the text: as itself, as a list of numbers, or in hexadecimal.
 fn sings(text: &str) -> bool {
@@ -82,7 +83,10 @@ fn what_a_caller_hands_in_is_not_shown() {
     quiet(&response());
     quiet(&Resolution::Completed(response()));
     quiet(&Resolution::Failed(response()));
+    quiet(&request().rule(7).keyed());
     quiet(&tiny());
+    quiet(&tiny().downstream_key("canary-downstream-key").keyed_fingerprints(true));
+    quiet(&Query::new().scope_prefix(SCOPE).state(State::Completed));
     quiet(&Clock::system());
 }
 
@@ -163,11 +167,136 @@ fn no_error_of_a_verb_shows_a_key() {
 }
 
 #[test]
+fn what_a_claim_carries_is_not_shown() {
+    let clock = Clock::manual(Duration::from_secs(1_800_000_000));
+    let store = tiny().clock(clock.clone()).downstream_key("canary-downstream-key").open().unwrap();
+    quiet(&store);
+    let claim = begun(&store);
+    claim.checkpoint(CHECKPOINT).unwrap();
+    quiet(&claim);
+    claim.begin_effect().unwrap();
+    let bytes = claim.hand_over().unwrap();
+    assert!(sings(&format!("{bytes:?}")), "they hold the key, so they must not be logged");
+    quiet(&claim);
+    let adopted = store.adopt(&bytes).unwrap();
+    quiet(&adopted);
+    clock.advance(Duration::from_secs(31));
+    let Outcome::InDoubt(it) = store.begin(request()).unwrap() else { panic!("not in doubt") };
+    assert_eq!(it.checkpoint(), CHECKPOINT.as_bytes());
+    quiet(&it);
+    quiet(&store.peek(SCOPE, KEY).unwrap());
+    let mut list = store.list(Query::new().scope_prefix(SCOPE));
+    quiet(&list);
+    let entry = list.next().unwrap().unwrap();
+    assert_eq!((entry.scope(), entry.key()), (SCOPE, KEY.as_bytes()));
+    quiet(&entry);
+    quiet(&list);
+    quiet(&store.stats().unwrap());
+    adopted.release_without_effect().unwrap();
+    let next = begun(&store);
+    assert_eq!(next.last_checkpoint().unwrap(), CHECKPOINT.as_bytes());
+    quiet(&next);
+}
+
+#[test]
+fn no_error_of_a_verb_that_carries_or_needs_no_claim_shows_a_key() {
+    let clock = Clock::manual(Duration::from_secs(1_800_000_000));
+    let store = tiny().clock(clock.clone()).open().unwrap();
+    let (long, ttl) = (KEY.repeat(100), Duration::from_secs(60));
+    // Over a limit.
+    quiet_error(&store.mark_seen(SCOPE, &long, ttl).unwrap_err());
+    quiet_error(&store.mark_seen(&long, KEY, ttl).unwrap_err());
+    quiet_error(&store.mark_seen(SCOPE, KEY, Duration::ZERO).unwrap_err());
+    quiet_error(&store.forget(SCOPE, &long).unwrap_err());
+    quiet_error(&store.forget(&long, KEY).unwrap_err());
+    let claim = begun(&store);
+    quiet_error(&claim.checkpoint(&CHECKPOINT.repeat(1000)).unwrap_err());
+    quiet_error(&tiny().downstream_key("canary").open().unwrap_err());
+    quiet_error(&tiny().downstream_key(&"canary".repeat(200)).open().unwrap_err());
+    // In each wrong state.
+    quiet_error(&store.forget(SCOPE, KEY).unwrap_err());
+    let bytes = claim.hand_over().unwrap();
+    quiet_error(&claim.checkpoint(CHECKPOINT).unwrap_err());
+    quiet_error(&claim.hand_over().unwrap_err());
+    clock.advance(Duration::from_secs(31));
+    quiet_error(&store.forget(SCOPE, KEY).unwrap_err());
+    let winner = begun(&store);
+    winner.begin_effect().unwrap();
+    clock.advance(Duration::from_secs(31));
+    quiet_error(&store.forget(SCOPE, KEY).unwrap_err());
+    winner.complete(response()).unwrap();
+    quiet_error(&winner.hand_over().unwrap_err());
+    // With the winner's response in the error.
+    for lost in [store.adopt(&bytes).map(drop), claim.checkpoint(CHECKPOINT), claim.hand_over().map(drop)] {
+        let lost = lost.unwrap_err();
+        assert_eq!(lost.winner().unwrap().body(), BODY.as_bytes());
+        quiet_error(&lost);
+    }
+    // What adopt is given is not echoed, whatever is wrong with it.
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        quiet_error(&store.adopt(&changed).unwrap_err());
+        quiet_error(&store.adopt(&bytes[at..]).map(drop).map_or_else(|e| e, |()| panic!("adopted")));
+    }
+    quiet_error(&tiny().open().unwrap().adopt(&bytes).unwrap_err());
+    quiet_error(&store.adopt("canary").unwrap_err());
+}
+
+#[test]
+fn no_result_of_once_shows_what_it_holds() {
+    type Unit = std::result::Result<(), OnceError<std::io::Error>>;
+    let quiet_once = |result: Unit| {
+        let e = result.unwrap_err();
+        quiet(&e);
+        quiet_display(&e);
+        let mut source = e.source();
+        while let Some(error) = source {
+            assert!(!sings(&format!("{error} {error:?}")));
+            source = error.source();
+        }
+    };
+    let clock = Clock::manual(Duration::from_secs(1_800_000_000));
+    let store = tiny().clock(clock.clone()).response_limit(200).open().unwrap();
+    let once = |key: &str, payload: &str, run: &dyn Fn(&Claim) -> std::io::Result<String>| {
+        store.once(SCOPE, key, payload, OnCrash::InDoubt, run).map(drop)
+    };
+    let broken = || Err(std::io::ErrorKind::BrokenPipe.into());
+    let paid = |_: &Claim| Ok(BODY.to_owned());
+    quiet_once(once(&KEY.repeat(100), PAYLOAD, &paid));
+    quiet_once(once(KEY, PAYLOAD, &|_| broken()));
+    once(KEY, PAYLOAD, &paid).unwrap();
+    quiet_once(once(KEY, "another canary", &paid));
+    quiet_once(once("canary-doubt", PAYLOAD, &|claim| {
+        claim.checkpoint(CHECKPOINT).unwrap();
+        claim.begin_effect().unwrap();
+        broken()
+    }));
+    quiet_once(once("canary-doubt", PAYLOAD, &paid));
+    quiet_once(once("canary-failed", PAYLOAD, &|claim| {
+        claim.fail(response()).unwrap();
+        broken()
+    }));
+    quiet_once(once("canary-failed", PAYLOAD, &paid));
+    once("canary-large", PAYLOAD, &|_| Ok(BODY.repeat(100))).unwrap();
+    quiet_once(once("canary-large", PAYLOAD, &paid));
+    quiet_once(once("canary-lost", PAYLOAD, &|claim| {
+        drop(claim.hand_over().unwrap());
+        Ok(BODY.to_owned())
+    }));
+}
+
+#[test]
 fn a_full_index_does_not_show_a_key() {
     let store = tiny().first_generation(1024).open().unwrap();
     let errors = (0..2000).filter_map(|n| store.begin(Request::new(SCOPE, &format!("{KEY}-{n}"))).err());
     let full: Vec<Error> = errors.collect();
     assert!(full.len() > 100);
+    full.iter().for_each(quiet_error);
+    let ttl = Duration::from_secs(60);
+    let errors = (0..500).filter_map(|n| store.mark_seen(SCOPE, &format!("{KEY}-seen-{n}"), ttl).err());
+    let full: Vec<Error> = errors.collect();
+    assert!(full.len() > 20);
     full.iter().for_each(quiet_error);
 }
 
@@ -188,7 +317,9 @@ fn damage_does_not_show_a_key() {
             file.write_all_at(&[!bytes[at]], at as u64).unwrap();
             if let Ok(store) = small(dir.path()).open() {
                 let results = [store.begin(request()).err(), store.peek(SCOPE, KEY).err()];
-                corrupt += results.iter().flatten().inspect(|e| quiet_error(e)).count();
+                let listed = store.list(Query::new()).filter_map(Result::err);
+                let results: Vec<_> = results.into_iter().flatten().chain(listed).collect();
+                corrupt += results.iter().inspect(|e| quiet_error(e)).count();
                 quiet(&store);
             }
             file.write_all_at(&bytes[at..=at], at as u64).unwrap();

@@ -17,6 +17,9 @@ use crate::os::{ControlLock, Created, FileIdentity, Mapping, Medium, MemoryMediu
 use crate::{Claim, Outcome, Request, Resolution, Response, Store};
 
 const SEGMENT: u64 = 1 << 20;
+/// What its secret and its `meta` say, for whoever seals as it does.
+pub(super) const AUTHENTICATION: [u8; 32] = [0; 32];
+pub(super) const STORE_ID: [u8; 16] = [7; 16];
 const KEYS: [&str; 5] = ["completed", "released", "in doubt", "running", "large"];
 
 /// A store in memory, with files that were there before: as on a disk, its index is found again.
@@ -114,6 +117,11 @@ fn opened(files: &[File]) -> Result<Store> {
     Ok(Store::over(Engine::open(Arc::new(disk), &plan)?, plan.defaults))
 }
 
+/// A store as it was left, for another door.
+pub(super) fn store() -> Result<Store> {
+    opened(pristine())
+}
+
 /// The files of a small store in which every kind of record lies; the same in every run.
 fn pristine() -> &'static [File] {
     static MADE: OnceLock<(Vec<File>, Option<Claim>)> = OnceLock::new();
@@ -125,12 +133,12 @@ fn made() -> Result<(Vec<File>, Option<Claim>)> {
     let mut secret = b"semelkey".to_vec();
     secret.extend([1; 16]);
     secret.extend(SEED.to_le_bytes());
-    secret.extend([0; 32]);
+    secret.extend(AUTHENTICATION);
     let sum = xxh3_64(&secret);
     secret.extend(sum.to_le_bytes());
     let fixed = Fixed {
         secret_check: sum as u32,
-        store: [7; 16],
+        store: STORE_ID,
         segment_bytes: SEGMENT,
         first_generation: 1024,
         made_ms: 1,

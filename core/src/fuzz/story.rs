@@ -1,11 +1,15 @@
 //! Verbs in any order, beside a few lines that say what each key must answer.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
-use crate::{Claim, ErrorKind, Fence, OnCrash, Outcome, Peek, Request, Resolution, Response, Store};
+use crate::{
+    Claim, ErrorKind, Fence, OnCrash, Outcome, Peek, Query, Request, Resolution, Response, StartReason,
+    State, Store,
+};
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
 
@@ -19,6 +23,22 @@ struct Ended {
 struct Key {
     ended: Option<Ended>,
     fence: u64,
+    /// The last checkpoint.
+    note: Vec<u8>,
+}
+
+struct Held {
+    key: usize,
+    claim: Claim,
+    /// Handed over.
+    is_spent: bool,
+}
+
+/// What a claim of a key with this fence was handed over as.
+struct Handed {
+    key: usize,
+    fence: u64,
+    bytes: Vec<u8>,
 }
 
 struct Story {
@@ -27,7 +47,8 @@ struct Story {
     scope: String,
     now_ms: u64,
     keys: [Key; KEYS.len()],
-    claims: Vec<(usize, Claim)>,
+    claims: Vec<Held>,
+    handed: Vec<Handed>,
 }
 
 /// A store in which this many stories take place, each in a scope of its own: to make one takes longer than a
@@ -55,21 +76,26 @@ pub fn verbs(data: &[u8]) {
         }
     };
     let keys = std::array::from_fn(|_| Key::default());
-    let mut story = Story { store, clock, scope: told.to_string(), now_ms, keys, claims: Vec::new() };
+    let (claims, handed) = (Vec::new(), Vec::new());
+    let mut story = Story { store, clock, scope: told.to_string(), now_ms, keys, claims, handed };
     for step in data.chunks_exact(2).take(500) {
         story.step(step[0], step[1]);
     }
+    story.list();
     *stage = Some((story.store, story.clock, story.now_ms, told + 1));
 }
 
 impl Story {
     fn step(&mut self, verb: u8, about: u8) {
         let key = usize::from(about) % KEYS.len();
-        match verb % 10 {
+        match verb % 16 {
             0..=2 => self.begin(key, about),
             3 => self.peek(key),
             4 => self.advance(about),
             5 => self.resolve(key, about),
+            6 => self.mark_seen(key, about),
+            7 => self.forget(key),
+            8 => self.adopt(about),
             _ if self.claims.is_empty() => {}
             verb => {
                 let at = usize::from(about) % self.claims.len();
@@ -77,6 +103,7 @@ impl Story {
             }
         }
         assert!(self.claims.len() <= 64 || self.claims.drain(..32).count() == 32);
+        assert!(self.handed.len() <= 64 || self.handed.drain(..32).count() == 32);
     }
 
     fn live(&self, key: usize) -> Option<&Ended> {
@@ -91,13 +118,24 @@ impl Story {
             Ok(Outcome::Started(claim)) => {
                 assert!(self.live(key).is_none(), "granted although it has ended");
                 assert!(claim.fence().get() > self.keys[key].fence, "a fence that does not grow");
-                self.keys[key].fence = claim.fence().get();
-                self.keys[key].ended = None;
-                self.claims.push((key, claim));
+                let key_of = &mut self.keys[key];
+                (key_of.fence, key_of.ended) = (claim.fence().get(), None);
+                if claim.reason() == StartReason::Fresh {
+                    key_of.note.clear();
+                }
+                assert!(claim.last_checkpoint().is_ok_and(|note| note == key_of.note), "another checkpoint");
+                self.claims.push(Held { key, claim, is_spent: false });
+            }
+            Ok(Outcome::InDoubt(it)) => {
+                assert!(self.live(key).is_none());
+                assert_eq!(
+                    (it.checkpoint(), it.fence().get()),
+                    (&*self.keys[key].note, self.keys[key].fence)
+                );
             }
             Ok(Outcome::Replay(it)) => self.same(key, it.body()),
             Ok(Outcome::Omitted(_)) => assert!(self.live(key).is_some_and(|ended| ended.body.len() > 200)),
-            Ok(Outcome::InProgress(_) | Outcome::InDoubt(_)) => assert!(self.live(key).is_none()),
+            Ok(Outcome::InProgress(_)) => assert!(self.live(key).is_none()),
             Ok(Outcome::Mismatch(_)) => assert!(self.keys[key].fence > 0),
             Err(e) => assert_eq!(e.kind(), ErrorKind::StoreFull, "{e}"),
         }
@@ -147,11 +185,79 @@ impl Story {
         }
     }
 
+    fn mark_seen(&mut self, key: usize, about: u8) {
+        let ttl_ms = 1000 * (1 + u64::from(about));
+        match self.store.mark_seen(&self.scope, KEYS[key], Duration::from_millis(ttl_ms)) {
+            Ok(true) => {
+                assert!(self.live(key).is_none(), "seen for the first time although it has ended");
+                let expires_ms = self.now_ms + ttl_ms;
+                self.keys[key].ended = Some(Ended { body: Vec::new(), expires_ms });
+                self.keys[key].fence += 1; // larger than every claim's
+            }
+            Ok(false) => {}
+            Err(e) => assert_eq!(e.kind(), ErrorKind::StoreFull, "{e}"),
+        }
+    }
+
+    fn forget(&mut self, key: usize) {
+        let live = self.live(key).is_some();
+        match self.store.forget(&self.scope, KEYS[key]) {
+            Ok(found) => {
+                assert_eq!(found, live, "what has ended is forgotten, and nothing else");
+                if found {
+                    self.keys[key].ended = None;
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::Conflict => assert!(!live, "{e}"),
+            Err(e) => assert_eq!(e.kind(), ErrorKind::StoreFull, "{e}"),
+        }
+    }
+
+    fn adopt(&mut self, about: u8) {
+        let Some(at) = usize::from(about).checked_rem(self.handed.len()) else { return };
+        let Handed { key, fence, ref bytes } = self.handed[at];
+        match self.store.adopt(bytes) {
+            Ok(claim) => {
+                assert!(self.live(key).is_none(), "adopted although it has ended");
+                assert_eq!(fence, self.keys[key].fence, "an old claim was adopted");
+                assert_eq!((claim.fence().get(), claim.reason()), (fence, StartReason::Adopted));
+                assert!(claim.last_checkpoint().is_ok_and(|note| note == self.keys[key].note));
+                let mut same =
+                    self.claims.iter().filter(|it| it.key == key && it.claim.fence().get() == fence);
+                assert!(same.all(|it| it.is_spent), "two hold one claim");
+                self.claims.push(Held { key, claim, is_spent: false });
+            }
+            Err(e) => {
+                assert!(matches!(e.kind(), ErrorKind::LeaseLost | ErrorKind::StoreFull), "{e}");
+                e.winner().inspect(|winner| self.same(key, winner.body()));
+            }
+        }
+    }
+
+    /// What has ended is listed once, and nothing twice.
+    fn list(&self) {
+        let mut listed = BTreeMap::new();
+        for entry in self.store.list(Query::new().scope_prefix(&self.scope)) {
+            assert!(entry.is_ok(), "{entry:?}");
+            if let Ok(entry) = entry
+                && entry.scope() == self.scope
+            {
+                let key = KEYS.iter().position(|key| key.as_bytes() == entry.key());
+                assert!(listed.insert(key, entry.state()).is_none(), "listed twice");
+            }
+        }
+        for key in 0..KEYS.len() {
+            let ended = matches!(listed.get(&Some(key)), Some(State::Completed | State::Failed));
+            assert_eq!(ended, self.live(key).is_some());
+        }
+    }
+
     fn change(&mut self, verb: u8, at: usize, about: u8) {
-        let (key, claim) = (self.claims[at].0, &self.claims[at].1);
-        let current = claim.fence().get() == self.keys[key].fence;
+        let Held { key, ref claim, is_spent } = self.claims[at];
+        let fence = claim.fence().get();
+        let current = fence == self.keys[key].fence && !is_spent;
         let done = match verb {
-            6 => {
+            9 => {
                 let body = Self::body(about);
                 let fresh = self.live(key).is_none();
                 let response = Response::new(&body);
@@ -166,16 +272,28 @@ impl Story {
                 }
                 done
             }
-            7 => claim.heartbeat(Duration::from_millis(10 + u64::from(about) * 1000)),
-            8 => claim.begin_effect(),
+            10 => claim.heartbeat(Duration::from_millis(10 + u64::from(about) * 1000)),
+            11 => claim.begin_effect(),
+            12 | 13 => {
+                let note = vec![about; 16 * usize::from(about)];
+                let done = claim.checkpoint(&note);
+                if done.is_ok() && self.keys[key].ended.is_none() {
+                    self.keys[key].note = note;
+                }
+                done
+            }
+            14 => claim.hand_over().map(|bytes| {
+                self.claims[at].is_spent = true;
+                self.handed.push(Handed { key, fence, bytes });
+            }),
             _ => {
-                let (_, claim) = self.claims.swap_remove(at);
+                let claim = self.claims.swap_remove(at).claim;
                 let released = if about & 1 == 0 { claim.release() } else { claim.release_without_effect() };
                 released.map(drop)
             }
         };
         if let Err(e) = done {
-            let ended_before = verb == 8 && e.kind() == ErrorKind::Conflict;
+            let ended_before = matches!(verb, 11 | 14) && e.kind() == ErrorKind::Conflict;
             assert!(ended_before || matches!(e.kind(), ErrorKind::LeaseLost | ErrorKind::StoreFull), "{e}");
         } else {
             assert!(current, "a verb of an old claim was carried out");

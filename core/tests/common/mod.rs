@@ -13,6 +13,7 @@ use std::process::Command;
 use semel::*;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub(crate) mod each;
 pub(crate) mod peer;
 pub(crate) mod refusal;
 

@@ -1,34 +1,62 @@
-//! The contract as a plain map: what each verb answers when verbs come one after the other.
+//! The contract as a plain map: what each verb answers when verbs come one after the other. The verbs that
+//! carry a claim on, and those without one, are in `more.rs`.
 
 use std::collections::HashMap;
 
 use semel::{ErrorKind, OmittedReason, StartReason, TerminalState, limits};
 
-use super::ops::{Answer, How, IN_DOUBT_TTL_MS, Kept, META_LIMIT, RESPONSE_LIMIT, Reply, TTL_MS};
+use super::ops::{
+    Answer, Binding, How, IN_DOUBT_TTL_MS, Kept, META_LIMIT, Note, Options, RESPONSE_LIMIT, Reply, TTL_MS,
+};
+
+/// The contract tells every stale claim of the winner's response. The store tells a claim that was handed
+/// over of it only if the adopter is in another process.
+const SPENT_IS_TOLD: bool = false;
+
+/// A claim in somebody's hands; an adopted one is another than the one that was handed over.
+pub type Holder = u32;
 
 /// What is known of a key.
 #[derive(Clone, Debug)]
-struct Record {
+pub struct Record {
     /// When it was written.
-    at: u64,
-    fence: u64,
-    attempt: u16,
-    payload: Option<u8>,
-    state: State,
+    pub at: u64,
+    pub fence: u64,
+    pub attempt: u16,
+    /// Payload and rule.
+    pub bound: Option<(u8, u8)>,
+    /// Of a key that has not ended.
+    pub note: Note,
+    pub state: State,
 }
 
 #[derive(Clone, Debug)]
-enum State {
-    Claimed { deadline: u64, effect: bool, in_doubt_on_crash: bool },
-    Ended { state: TerminalState, reply: Reply, expiry: u64, by_owner: bool },
-    InDoubt { expiry: u64 },
+pub enum State {
+    /// `holder`: nobody, between a hand-over and the adoption.
+    Claimed {
+        deadline: u64,
+        effect: bool,
+        in_doubt_on_crash: bool,
+        holder: Option<Holder>,
+    },
+    /// `by`: nobody, if a claim did not end it.
+    Ended {
+        state: TerminalState,
+        reply: Reply,
+        expiry: u64,
+        by: Option<Holder>,
+    },
+    InDoubt {
+        expiry: u64,
+    },
     Released,
+    Forgotten,
 }
 
 /// How a key stands at a moment.
-enum Standing {
+pub enum Standing {
     InProgress { left: u64 },
-    Orphaned,
+    Orphaned { since: u64 },
     InDoubt { since: u64 },
     Ended,
     Released,
@@ -38,36 +66,55 @@ enum Standing {
 #[derive(Default)]
 pub struct Model {
     pub now: u64,
-    keys: HashMap<usize, Record>,
+    pub options: Options,
+    pub keys: HashMap<usize, Record>,
+    /// What each claim left last, or found when it was granted.
+    pub left: HashMap<Holder, Note>,
+    pub holders: Holder,
+    /// Claims that were handed over, with their fences.
+    pub spent: HashMap<Holder, u64>,
+    pub unverifiable: u64,
+    pub forgotten: u64,
+}
+
+/// What stands where a begin would be granted: the reason, the attempt, and what it goes on from.
+pub struct Free {
+    pub reason: StartReason,
+    pub attempt: u16,
+    pub note: Note,
+    /// Who takes over without a payload leaves the key bound as it was.
+    pub bound: Option<(u8, u8)>,
 }
 
 impl Model {
-    fn standing(&self, record: &Record) -> Standing {
+    pub fn standing(&self, record: &Record) -> Standing {
         match record.state {
             State::Claimed { deadline, .. } if self.now < deadline => {
                 Standing::InProgress { left: deadline - self.now }
             }
             State::Claimed { deadline, .. } if self.now >= deadline + IN_DOUBT_TTL_MS => Standing::Absent,
-            State::Claimed { deadline, effect, in_doubt_on_crash } if effect || in_doubt_on_crash => {
-                Standing::InDoubt { since: self.now - deadline }
+            State::Claimed { deadline, effect, in_doubt_on_crash, .. } if effect || in_doubt_on_crash => {
+                Standing::InDoubt { since: deadline }
             }
-            State::Claimed { .. } => Standing::Orphaned,
+            State::Claimed { deadline, .. } => Standing::Orphaned { since: deadline },
             State::Ended { expiry, .. } | State::InDoubt { expiry } if self.now >= expiry => Standing::Absent,
             State::Ended { .. } => Standing::Ended,
-            State::InDoubt { .. } => Standing::InDoubt { since: self.now - record.at },
+            State::InDoubt { .. } => Standing::InDoubt { since: record.at },
             State::Released => Standing::Released,
+            State::Forgotten => Standing::Absent,
         }
     }
 
     /// What a look at a record answers, if it is there.
     fn look(&self, record: &Record) -> Option<Answer> {
+        let &Record { fence, attempt, note, .. } = record;
         match self.standing(record) {
             Standing::InProgress { left } => Some(Answer::InProgress { left }),
             Standing::InDoubt { since } => {
-                Some(Answer::InDoubt { since, fence: record.fence, attempt: record.attempt })
+                Some(Answer::InDoubt { since: self.now - since, fence, attempt, note })
             }
             Standing::Ended => Some(self.ended(record)),
-            Standing::Orphaned => Some(Answer::Orphaned),
+            Standing::Orphaned { .. } => Some(Answer::Orphaned),
             Standing::Released | Standing::Absent => None,
         }
     }
@@ -86,11 +133,53 @@ impl Model {
         Answer::Replay(Kept { state, status, body: reply.body.clone(), meta, age, expires: *expiry })
     }
 
+    /// Whether this key may be granted, or what answers instead.
+    pub fn free(&self, key: usize) -> Result<Free, Answer> {
+        let fresh = Free { reason: StartReason::Fresh, attempt: 1, note: Note::default(), bound: None };
+        let Some(record) = self.keys.get(&key) else { return Ok(fresh) };
+        let (attempt, note) = (record.attempt + 1, record.note);
+        match self.look(record) {
+            Some(Answer::Orphaned) => {
+                Ok(Free { reason: StartReason::Takeover, attempt, note, bound: record.bound })
+            }
+            Some(seen) => Err(seen),
+            None if matches!(record.state, State::Released) => {
+                Ok(Free { reason: StartReason::AfterRelease, attempt, note, bound: None })
+            }
+            None => Ok(fresh),
+        }
+    }
+
+    /// A new claim in somebody's hands.
+    pub fn hold(&mut self, note: Note) -> Holder {
+        self.holders += 1;
+        self.left.insert(self.holders, note);
+        self.holders
+    }
+
+    /// Whether this fence, if there is one, is larger than any before of the key.
+    pub fn grew(&self, key: usize, fence: Option<u64>) -> bool {
+        fence.is_some_and(|fence| self.fence(key).is_none_or(|last| fence > last))
+    }
+
+    /// What a live record that is bound otherwise answers; counts what cannot be compared.
+    fn mismatch(&mut self, key: usize, binding: Option<Binding>) -> Option<Answer> {
+        let record = self.keys.get(&key).filter(|record| self.look(record).is_some())?;
+        let ((payload, rule), given) = (record.bound?, binding?);
+        let differs = if rule == given.rule {
+            payload != given.payload
+        } else {
+            self.unverifiable += 1;
+            self.options.rejects_unverifiable
+        };
+        differs.then_some(Answer::Mismatch { age: self.now - self.keys[&key].at })
+    }
+
     /// `fence`: the one that the store gave, if it started; it must be larger than any before.
     pub fn begin(
         &mut self,
         key: usize,
-        payload: Option<u8>,
+        binding: Option<Binding>,
         lease: u64,
         in_doubt_on_crash: bool,
         fence: Option<u64>,
@@ -98,36 +187,20 @@ impl Model {
         if !(limits::LEASE.min..=limits::LEASE.max).contains(&lease) {
             return Answer::Error(ErrorKind::InvalidArgument);
         }
-        let known = self.keys.get(&key);
-        let (reason, attempt) = match known.map(|record| (record, self.look(record))) {
-            None => (StartReason::Fresh, 1),
-            Some((record, Some(seen))) => {
-                if let (Some(stored), Some(given)) = (record.payload, payload)
-                    && stored != given
-                {
-                    return Answer::Mismatch { age: self.now - record.at };
-                }
-                if seen != Answer::Orphaned {
-                    return seen;
-                }
-                (StartReason::Takeover, record.attempt + 1)
-            }
-            Some((record, None)) if matches!(record.state, State::Released) => {
-                (StartReason::AfterRelease, record.attempt + 1)
-            }
-            Some((_, None)) => (StartReason::Fresh, 1),
+        if let Some(mismatch) = self.mismatch(key, binding) {
+            return mismatch;
+        }
+        let Free { reason, attempt, note, bound } = match self.free(key) {
+            Ok(free) => free,
+            Err(seen) => return seen,
         };
-        let grew = match (known, fence) {
-            (Some(record), Some(fence)) => fence > record.fence,
-            (_, given) => given.is_some(),
-        };
-        let state = State::Claimed { deadline: self.now + lease, effect: false, in_doubt_on_crash };
-        // Who takes over without a payload leaves the key bound as it was.
-        let inherited = known.filter(|_| reason == StartReason::Takeover).and_then(|record| record.payload);
-        let payload = payload.or(inherited);
+        let (grew, deadline) = (self.grew(key, fence), self.now + lease);
+        let bound = binding.map(|given| (given.payload, given.rule)).or(bound);
+        let holder = Some(self.hold(note));
+        let state = State::Claimed { deadline, effect: false, in_doubt_on_crash, holder };
         let fence = fence.unwrap_or_default();
-        self.keys.insert(key, Record { at: self.now, fence, attempt, payload, state });
-        Answer::Started { reason, attempt, grew }
+        self.keys.insert(key, Record { at: self.now, fence, attempt, bound, note, state });
+        Answer::Started { reason, attempt, grew, deadline, note }
     }
 
     pub fn peek(&self, key: usize) -> Answer {
@@ -144,72 +217,79 @@ impl Model {
         self.keys.get(&key).map(|record| record.fence)
     }
 
-    /// The answer to a claim whose fence is stale or whose key has ended: with the winner's response, if
+    /// The answer to a claim that is spent or stale, or whose key has ended: with the winner's response, if
     /// another won.
-    fn lost(&self, key: usize, fence: u64) -> Answer {
+    pub fn lost(&self, key: usize, own: Option<Holder>) -> Answer {
+        let is_own = own.is_some_and(|own| self.is_own_end(key, own) || self.is_untold(key, own));
         match self.peek(key) {
-            Answer::Replay(kept) if !self.is_own_end(key, fence) => Answer::LeaseLost(Some(kept)),
+            Answer::Replay(kept) if !is_own => Answer::LeaseLost(Some(kept)),
             _ => Answer::LeaseLost(None),
         }
     }
 
-    /// Whether what is known of the key is how this claim ended it.
-    fn is_own_end(&self, key: usize, fence: u64) -> bool {
+    /// Whether a spent claim is not told how its adopter in this process ended it.
+    fn is_untold(&self, key: usize, own: Holder) -> bool {
         let record = &self.keys[&key];
-        record.fence == fence && matches!(record.state, State::Ended { by_owner: true, .. })
+        let by_adopter = matches!(record.state, State::Ended { by: Some(_), .. });
+        !SPENT_IS_TOLD && by_adopter && self.spent.get(&own) == Some(&record.fence)
+    }
+
+    /// Whether what is known of the key is how this claim ended it.
+    pub fn is_own_end(&self, key: usize, own: Holder) -> bool {
+        matches!(self.keys[&key].state, State::Ended { by, .. } if by == Some(own))
     }
 
     /// The claim, while it is the key's own.
-    fn claim(&mut self, key: usize, fence: u64) -> Option<&mut Record> {
+    pub fn claim(&mut self, key: usize, own: Holder) -> Option<&mut Record> {
         let record = self.keys.get_mut(&key)?;
-        (record.fence == fence && matches!(record.state, State::Claimed { .. })).then_some(record)
+        matches!(record.state, State::Claimed { holder, .. } if holder == Some(own)).then_some(record)
     }
 
-    pub fn heartbeat(&mut self, key: usize, fence: u64, lease: u64) -> Answer {
+    pub fn heartbeat(&mut self, key: usize, own: Holder, lease: u64) -> Answer {
         if !(limits::LEASE.min..=limits::LEASE.max).contains(&lease) {
             return Answer::Error(ErrorKind::InvalidArgument);
         }
-        let (until, own_end) = (self.now + lease, self.is_own_end(key, fence));
-        match self.claim(key, fence).map(|record| &mut record.state) {
+        let (until, own_end) = (self.now + lease, self.is_own_end(key, own));
+        match self.claim(key, own).map(|record| &mut record.state) {
             Some(State::Claimed { deadline, .. }) => *deadline = until.max(*deadline),
             _ if own_end => {}
-            _ => return self.lost(key, fence),
+            _ => return self.lost(key, Some(own)),
         }
         Answer::Done
     }
 
-    pub fn begin_effect(&mut self, key: usize, fence: u64) -> Answer {
-        let own_end = self.is_own_end(key, fence);
-        match self.claim(key, fence).map(|record| &mut record.state) {
+    pub fn begin_effect(&mut self, key: usize, own: Holder) -> Answer {
+        let own_end = self.is_own_end(key, own);
+        match self.claim(key, own).map(|record| &mut record.state) {
             Some(State::Claimed { effect, .. }) => *effect = true,
             _ if own_end => return Answer::Error(ErrorKind::Conflict),
-            _ => return self.lost(key, fence),
+            _ => return self.lost(key, Some(own)),
         }
         Answer::Done
     }
 
-    pub fn end(&mut self, key: usize, fence: u64, state: TerminalState, reply: &Reply) -> Answer {
-        let Some(ended) = self.ending(state, reply, true) else {
+    pub fn end(&mut self, key: usize, own: Holder, state: TerminalState, reply: &Reply) -> Answer {
+        let Some(ended) = self.ending(state, reply, Some(own)) else {
             return Answer::Error(ErrorKind::InvalidArgument);
         };
         let now = self.now;
-        if let Some(record) = self.claim(key, fence) {
+        if let Some(record) = self.claim(key, own) {
             (record.at, record.state) = (now, ended);
             return Answer::Done;
         }
-        if self.is_own_end(key, fence) { Answer::Done } else { self.lost(key, fence) }
+        if self.is_own_end(key, own) { Answer::Done } else { self.lost(key, Some(own)) }
     }
 
-    fn ending(&self, state: TerminalState, reply: &Reply, by_owner: bool) -> Option<State> {
+    fn ending(&self, state: TerminalState, reply: &Reply, by: Option<Holder>) -> Option<State> {
         let ttl = reply.ttl.unwrap_or(TTL_MS);
         let allowed = (limits::TTL.min..=limits::TTL.max).contains(&ttl);
         let (expiry, reply) = (self.now + ttl, reply.clone());
-        allowed.then_some(State::Ended { state, reply, expiry, by_owner })
+        allowed.then_some(State::Ended { state, reply, expiry, by })
     }
 
-    pub fn release(&mut self, key: usize, fence: u64, nothing_happened: bool) -> Answer {
+    pub fn release(&mut self, key: usize, own: Holder, nothing_happened: bool) -> Answer {
         let now = self.now;
-        let Some(record) = self.claim(key, fence) else { return self.lost(key, fence) };
+        let Some(record) = self.claim(key, own) else { return self.lost(key, Some(own)) };
         let State::Claimed { effect, .. } = record.state else { panic!("{record:?}") };
         record.at = now;
         if effect && !nothing_happened {
@@ -222,8 +302,8 @@ impl Model {
 
     pub fn resolve(&mut self, key: usize, fence: u64, how: How, reply: &Reply) -> Answer {
         let state = match how {
-            How::Completed => self.ending(TerminalState::Completed, reply, false),
-            How::Failed => self.ending(TerminalState::Failed, reply, false),
+            How::Completed => self.ending(TerminalState::Completed, reply, None),
+            How::Failed => self.ending(TerminalState::Failed, reply, None),
             How::Release => Some(State::Released),
         };
         let Some(state) = state else { return Answer::Error(ErrorKind::InvalidArgument) };

@@ -2,28 +2,34 @@
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use semel::{
-    Claim, Clock, Error, ErrorKind, Fence, OnCrash, Outcome, Peek, Released, Replay, Request, Resolution,
-    Response, Result, Store, TerminalState,
+    Claim, Clock, Error, ErrorKind, Fence, OnCrash, Outcome, Peek, Query, Released, Replay, Request,
+    Resolution, Response, Result, StartReason, Store, TerminalState, Unverifiable,
 };
 
-use super::ops::{Answer, How, IN_DOUBT_TTL_MS, KEYS, Kept, META_LIMIT, RESPONSE_LIMIT, Reply, TTL_MS};
+use super::ops::{
+    Answer, Binding, Entry, Filter, How, IN_DOUBT_TTL_MS, KEYS, Kept, LEASE_MS, META_LIMIT, Note, Options,
+    RESPONSE_LIMIT, Reply, TTL_MS, Way, name,
+};
 
 /// Whoever rebuilds an index goes on from the high-water mark, which is at most so far ahead of the clock.
 const HIGH_WATER_AHEAD_MS: u64 = 10_001;
-const NAMES: [(&str, &[u8]); KEYS] = [("", b"ab"), ("a", b"b"), ("s", b"\0"), ("s", &[0xFF; 255])];
+pub const NAMES: [(&str, &[u8]); KEYS] = [("", b"ab"), ("a", b"b"), ("s", b"\0"), ("sc", &[0xFF; 255])];
 
 /// The store.
 pub struct Real {
     pub clock: Clock,
+    options: Options,
     dir: Option<PathBuf>,
     store: Option<Store>,
     times_read: Cell<u64>,
 }
 
-fn open(clock: &Clock, dir: Option<&Path>) -> Store {
+fn open(clock: &Clock, options: Options, dir: Option<&Path>) -> Store {
+    let reject = options.rejects_unverifiable;
     let mut builder = Store::builder()
         .clock(clock.clone())
         .segment(1 << 20)
@@ -31,6 +37,9 @@ fn open(clock: &Clock, dir: Option<&Path>) -> Store {
         .response_limit(RESPONSE_LIMIT as u64)
         .meta_limit(META_LIMIT as u64)
         .ttl(millis(TTL_MS))
+        .lease(millis(LEASE_MS))
+        .keyed_fingerprints(options.keyed_fingerprints)
+        .unverifiable(if reject { Unverifiable::Reject } else { Unverifiable::Accept })
         .in_doubt_ttl(millis(IN_DOUBT_TTL_MS));
     if let Some(dir) = dir {
         builder = builder.path(dir.join("store")).index_dir(dir.join("index"));
@@ -78,13 +87,13 @@ pub fn done(result: Result<()>) -> Answer {
 
 impl Real {
     /// A store at this time; in memory, unless there is a directory for it.
-    pub fn new(now: u64, dir: Option<&Path>) -> Self {
+    pub fn new(now: u64, options: Options, dir: Option<&Path>) -> Self {
         let clock = Clock::manual(millis(now));
         if let Some(dir) = dir {
             std::fs::create_dir(dir.join("index")).unwrap();
         }
-        let store = Some(open(&clock, dir));
-        Self { clock, dir: dir.map(Path::to_owned), store, times_read: Cell::new(0) }
+        let store = Some(open(&clock, options, dir));
+        Self { clock, options, dir: dir.map(Path::to_owned), store, times_read: Cell::new(0) }
     }
 
     pub fn is_on_disk(&self) -> bool {
@@ -98,21 +107,24 @@ impl Real {
     pub fn begin(
         &self,
         key: usize,
-        payload: Option<u8>,
+        binding: Option<Binding>,
         lease: u64,
         crash_in_doubt: bool,
     ) -> (Answer, Option<Claim>) {
         let (scope, name) = NAMES[key];
         let on_crash = if crash_in_doubt { OnCrash::InDoubt } else { OnCrash::Rerun };
         let mut request = Request::new(scope, name).lease(millis(lease)).on_crash(on_crash);
-        let payload = payload.map(|byte| [byte]);
-        if let Some(payload) = &payload {
-            request = request.payload(payload);
+        let payload = binding.map(|it| [it.payload]);
+        if let (Some(payload), Some(Binding { rule, keyed, .. })) = (&payload, binding) {
+            request = request.payload(payload).rule(rule);
+            request = if keyed { request.keyed() } else { request };
         }
         let answer = match self.store().begin(request) {
             Ok(Outcome::Started(claim)) => {
-                let (reason, attempt) = (claim.reason(), claim.attempt());
-                return (Answer::Started { reason, attempt, grew: true }, Some(claim));
+                let (reason, attempt, note) = (claim.reason(), claim.attempt(), note(&claim));
+                let answer =
+                    Answer::Started { reason, attempt, grew: true, deadline: deadline(&claim), note };
+                return (answer, Some(claim));
             }
             Ok(Outcome::Replay(it)) => Answer::Replay(kept(&it)),
             Ok(Outcome::Omitted(it)) => omitted(&it),
@@ -148,6 +160,74 @@ impl Real {
         done(self.store().resolve(scope, name, Fence::from_u64(fence), resolution))
     }
 
+    /// The bytes are those that a claim of this key handed over.
+    pub fn adopt(&self, key: usize, bytes: &[u8], way: Way) -> (Answer, Option<Claim>) {
+        let adopted = match way {
+            Way::Whole => self.store().adopt(bytes),
+            Way::Flipped(at) => {
+                let (mut bytes, at) = (bytes.to_vec(), at % (8 * bytes.len()));
+                bytes[at / 8] ^= 1 << (at % 8);
+                self.store().adopt(&bytes)
+            }
+            Way::Cut(at) => self.store().adopt(&bytes[..at % bytes.len()]),
+            Way::OfAnother => self.store().adopt(&of_another()[key]),
+        };
+        match adopted {
+            Ok(claim) => {
+                assert_eq!(claim.reason(), StartReason::Adopted);
+                let (fence, attempt) = (claim.fence().get(), claim.attempt());
+                let (deadline, note) = (deadline(&claim), note(&claim));
+                (Answer::Adopted { fence, attempt, deadline, note }, Some(claim))
+            }
+            Err(e) => (refusal(e), None),
+        }
+    }
+
+    /// With the fence of what was written, which a list tells.
+    pub fn mark_seen(&self, key: usize, ttl: u64) -> (Answer, Option<u64>) {
+        let (scope, bytes) = NAMES[key];
+        match self.store().mark_seen(scope, bytes, millis(ttl)) {
+            Ok(first) => {
+                let entries = self.entries(Query::new().scope_prefix(scope));
+                let fence = entries.into_iter().find(|entry| entry.key == key).map(|entry| entry.fence);
+                (Answer::Seen { first, grew: true }, fence)
+            }
+            Err(e) => (refusal(e), None),
+        }
+    }
+
+    pub fn forget(&self, key: usize) -> Answer {
+        let (scope, name) = NAMES[key];
+        self.store().forget(scope, name).map_or_else(refusal, Answer::Forgotten)
+    }
+
+    pub fn list(&self, filter: &Filter, now: u64) -> Answer {
+        let mut query = Query::new();
+        if !filter.prefix.is_empty() {
+            query = query.scope_prefix(filter.prefix);
+        }
+        if let Some(state) = filter.state {
+            query = query.state(state);
+        }
+        if let Some(ago) = filter.since_ago {
+            query = query.since(SystemTime::UNIX_EPOCH + millis(now.saturating_sub(ago)));
+        }
+        Answer::Listed(self.entries(query))
+    }
+
+    /// In order, without the keys by which the time was read.
+    fn entries(&self, query: Query) -> Vec<Entry> {
+        let listed = self.store().list(query).map(Result::unwrap).filter(|entry| entry.scope() != "time");
+        let mut entries: Vec<Entry> = listed.map(|it| entry(&it)).collect();
+        entries.sort();
+        entries
+    }
+
+    pub fn stats(&self) -> Answer {
+        let stats = self.store().stats().unwrap();
+        Answer::Counted { unverifiable: stats.unverifiable(), forgotten: stats.forgotten() }
+    }
+
     /// Closes the store and opens it again; answers with its time. A rebuild goes on from the high-water mark
     /// or from the wall clock, so it may move the time: somewhat forward, or back to what nobody was told
     /// of yet.
@@ -158,7 +238,7 @@ impl Real {
             std::fs::remove_dir_all(dir.join("index")).unwrap();
             std::fs::create_dir(dir.join("index")).unwrap();
         }
-        self.store = Some(open(&self.clock, Some(&dir)));
+        self.store = Some(open(&self.clock, self.options, Some(&dir)));
         let time = self.time();
         let allowed = if lose_index { newest..=now + HIGH_WATER_AHEAD_MS } else { now..=now };
         assert!(allowed.contains(&time), "{time} is not within {allowed:?}");
@@ -179,6 +259,52 @@ impl Real {
     }
 }
 
+/// Bytes that another store handed over, for each key.
+fn of_another() -> &'static [Vec<u8>] {
+    static BYTES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let store = open(&Clock::manual(millis(1_800_000_000_000)), Options::default(), None);
+        let handed = NAMES.map(|(scope, key)| match store.begin(Request::new(scope, key)).unwrap() {
+            Outcome::Started(claim) => claim.hand_over().unwrap(),
+            other => panic!("{other:?}"),
+        });
+        handed.to_vec()
+    })
+}
+
+fn entry(it: &semel::Entry) -> Entry {
+    let key = NAMES.iter().position(|name| *name == (it.scope(), it.key()));
+    let since = it.since().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let (fence, attempt) = (it.fence().get(), it.attempt());
+    Entry {
+        key: key.expect("a key that nobody used"),
+        fence,
+        attempt,
+        since: ms(since),
+        state: name(it.state()),
+    }
+}
+
+fn deadline(claim: &Claim) -> u64 {
+    ms(claim.deadline().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap())
+}
+
+/// Its last checkpoint.
+pub fn note(claim: &Claim) -> Note {
+    Note::of(&claim.last_checkpoint().unwrap())
+}
+
+pub fn checkpoint(claim: &Claim, note: Note) -> Answer {
+    done(claim.checkpoint(&note.bytes()))
+}
+
+pub fn hand_over(claim: &Claim) -> (Answer, Option<Vec<u8>>) {
+    match claim.hand_over() {
+        Ok(bytes) => (Answer::HandedOver, Some(bytes)),
+        Err(e) => (refusal(e), None),
+    }
+}
+
 pub fn end(claim: &Claim, state: TerminalState, reply: &Reply) -> Answer {
     done(match state {
         TerminalState::Completed => claim.complete(response(reply)),
@@ -195,7 +321,8 @@ pub fn release(claim: Claim, nothing_happened: bool) -> Answer {
 }
 
 fn in_doubt(it: &semel::InDoubt) -> Answer {
-    Answer::InDoubt { since: ms(it.since()), fence: it.fence().get(), attempt: it.attempt() }
+    let note = Note::of(it.checkpoint());
+    Answer::InDoubt { since: ms(it.since()), fence: it.fence().get(), attempt: it.attempt(), note }
 }
 
 fn omitted(it: &semel::Omitted) -> Answer {
