@@ -125,12 +125,15 @@ impl Claim {
         let bytes = bytes.as_ref();
         limits::CHECKPOINT.check(bytes.len() as u64)?;
         let _alone = self.changing.lock();
-        self.carry(&Carry {
+        let carried = self.carry(&Carry {
             steps: &CHECKPOINT,
             holder: self.engine().holder(),
             checkpoint: bytes,
             deadline_ms: 0,
         })?;
+        if let Some(word) = carried {
+            self.word.store(word.0, Ordering::Release);
+        }
         Ok(())
     }
 
@@ -143,29 +146,29 @@ impl Claim {
     ///
     /// # Errors
     /// `LeaseLost` if the key went on without this claim, `Conflict` if it was completed before. With
-    /// `StoreFull`, `Corrupt` and `Io` the claim is kept.
+    /// `StoreFull` and `Io` the claim is kept. `Corrupt`.
     pub fn hand_over(&self) -> Result<Vec<u8>> {
         let _alone = self.changing.lock();
-        let record = self.record()?;
-        let changed = self.carry(&Carry {
+        let carried = self.carry(&Carry {
             steps: &HAND_OVER,
             holder: Holder::NOBODY,
-            checkpoint: record.checkpoint(),
+            checkpoint: self.record()?.checkpoint(),
             deadline_ms: 0,
         })?;
-        match changed {
-            Changed::Standing => {
-                self.state.store(HANDED_OVER, Ordering::Release);
-                let waiting = self.record()?;
-                let (scope, key) = waiting.identity();
-                let (fence, version) = (self.fence.get(), waiting.header.version);
-                let leaving = HandOver { identity: Identity { scope, key }, fence, version };
-                Ok(leaving.to_bytes(self.engine().store_id(), self.engine().seal()))
-            }
-            Changed::Ended => {
-                Err(Error::new(ErrorKind::Conflict, "the claim was completed; nothing is left to hand over"))
-            }
+        let Some(word) = carried else {
+            return Err(Error::new(ErrorKind::Conflict, "the claim was completed; nothing is left to hand over"));
+        };
+        // The claim's own word stays what it was: the record that waits is nobody's, and a completion in
+        // another thread must not take it for this claim's.
+        if planted!("holder.kept") {
+            self.word.store(word.0, Ordering::Release);
         }
+        self.state.store(HANDED_OVER, Ordering::Release);
+        let waiting = self.engine().read(word)?;
+        let (scope, key) = waiting.identity();
+        let (fence, version) = (self.fence.get(), waiting.header.version);
+        let leaving = HandOver { identity: Identity { scope, key }, fence, version };
+        Ok(leaving.to_bytes(self.engine().store_id(), self.engine().seal()))
     }
 
     /// The key to hand to the next service for this step, 1 to 255 bytes: see
@@ -281,22 +284,19 @@ impl Claim {
         }
     }
 
-    /// Puts another record of this claim in the place of the one that stands. Its caller holds the lock.
-    fn carry(&self, carry: &Carry<'_>) -> Result<Changed> {
+    /// Puts another record of this claim in the place of the one that stands, and answers with its word;
+    /// `None` if the claim ended by its own completion before. Its caller holds the lock.
+    fn carry(&self, carry: &Carry<'_>) -> Result<Option<Word>> {
         self.check_kept()?;
         let over = self.over()?;
         let control = over.record.claim_control()?;
-        if control.is_taken() {
-            return self.changed_by_other();
-        }
-        let now_ms = self.engine().now_ms()?;
-        match carry.write(self.engine(), &over, control, now_ms)? {
-            Some(word) => {
-                self.word.store(word.0, Ordering::Release);
-                Ok(Changed::Standing)
+        if !control.is_taken() {
+            let now_ms = self.engine().now_ms()?;
+            if let Some(word) = carry.write(self.engine(), &over, control, now_ms)? {
+                return Ok(Some(word));
             }
-            None => self.changed_by_other(),
         }
+        self.changed_by_other().map(|_| None)
     }
 
     /// What a change found that did not find the claim standing.
@@ -314,9 +314,8 @@ impl Claim {
         if self.state.load(Ordering::Acquire) != HANDED_OVER || planted!("holder.kept") {
             return Ok(());
         }
-        // Whoever ended it since is another claim, if only by name.
-        let record = self.engine().read(self.engine().load(self.slot))?;
-        record.help()?;
+        // Whoever ended it since is another claim, even in this process.
+        let record = self.present()?;
         Err(Error::lease_lost(winner(&record, self.engine().now_ms()?)?))
     }
 
@@ -328,11 +327,12 @@ impl Claim {
             let over = self.over()?;
             let now_ms = self.engine().now_ms()?;
             if ending.write(self.engine(), &over, holder, now_ms)? {
-                self.state.store(ENDED, Ordering::Release);
+                self.state.fetch_max(ENDED, Ordering::AcqRel);
                 return Ok(());
             }
             match self.successor()? {
-                Successor::OwnEnd => return Ok(()),
+                // Or an adopter's in this process, if another thread handed the claim over meanwhile.
+                Successor::OwnEnd => return self.check_kept(),
                 Successor::OwnClaim => self.await_checkpoint(over.word)?,
                 Successor::Other(winner) => return Err(self.lost(winner)),
             }
@@ -391,15 +391,21 @@ impl Claim {
     /// The error of a claim that was lost, with the answer of the one who won.
     #[cold]
     fn lost(&self, winner: Option<Replay>) -> Error {
-        self.state.store(ENDED, Ordering::Release);
+        self.state.fetch_max(ENDED, Ordering::AcqRel); // what was handed over stays so
         Error::lease_lost(winner)
+    }
+
+    /// The record that stands in the claim's slot, marked.
+    fn present(&self) -> Result<Record<'_>> {
+        let record = self.engine().read(self.engine().load(self.slot))?;
+        record.help()?;
+        Ok(record)
     }
 
     /// What stands where the claim's word was.
     fn successor(&self) -> Result<Successor> {
         let engine = self.engine();
-        let record = engine.read(engine.load(self.slot))?;
-        record.help()?;
+        let record = self.present()?;
         if record.header.fence == self.fence.get() && record.header.holder() == engine.holder() {
             match record.kind {
                 Kind::Completed | Kind::Failed => return Ok(Successor::OwnEnd),

@@ -219,6 +219,11 @@ fn an_adopted_claim_is_out_of_reach_of_the_spent_one_in_the_same_process() {
         assert_eq!(adopted.last_checkpoint().unwrap(), b"");
         drop(spent);
         assert_eq!(adopted.release().unwrap(), Released::Absent, "no effect was marked");
+        let spent = start(store, "l");
+        let adopted = store.adopt(&spent.hand_over().unwrap()).unwrap();
+        adopted.complete(Response::new("the adopter's")).unwrap();
+        assert_eq!(lost(spent.complete(Response::new("mine"))), Some(b"the adopter's".to_vec()));
+        assert_eq!(lost(spent.release()), Some(b"the adopter's".to_vec()));
     });
 }
 
@@ -385,4 +390,40 @@ fn what_nobody_adopted_outlives_the_process_and_the_index() {
         assert_eq!((adopted.fence(), adopted.last_checkpoint().unwrap()), (fence, b"page 1".to_vec()));
         assert_eq!(adopted.hand_over().unwrap(), bytes, "the same claim, the same bytes");
     }
+}
+
+/// Whichever is first. A completion that is told to be recorded is: not one of the adopter's instead.
+#[test]
+fn a_hand_over_beside_a_completion_of_another_thread_leaves_one_of_them() {
+    on_each(|store, _| {
+        for round in 0..2000 {
+            let key = format!("k{}", round % 1000);
+            let _ = store.forget("scope", &key).unwrap();
+            let (claim, go) = (start(store, &key), Barrier::new(2));
+            thread::scope(|scope| {
+                let other = scope.spawn(|| {
+                    go.wait();
+                    (0..round % 50).for_each(|_| std::hint::spin_loop());
+                    let first = claim.complete(Response::new("owner"));
+                    (first, claim.complete(Response::new("owner")))
+                });
+                go.wait();
+                let adopted = claim.hand_over().map(|bytes| store.adopt(&bytes).unwrap());
+                if let Ok(adopted) = &adopted {
+                    adopted.complete(Response::new("adopter")).unwrap();
+                }
+                let (first, second) = other.join().unwrap();
+                for completed in [first, second] {
+                    match (&adopted, completed) {
+                        (Ok(_), Err(e)) => assert_eq!(e.kind(), ErrorKind::LeaseLost, "{e}"),
+                        (Err(e), Ok(())) => assert_eq!(e.kind(), ErrorKind::Conflict, "{e}"),
+                        (adopted, completed) => panic!("round {round}: {adopted:?} and {completed:?}"),
+                    }
+                }
+            });
+            let expected: &[u8] =
+                if claim.complete(Response::new("x")).is_ok() { b"owner" } else { b"adopter" };
+            assert!(matches!(begin(store, &key), Outcome::Replay(it) if it.body() == expected));
+        }
+    });
 }

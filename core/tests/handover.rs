@@ -6,7 +6,8 @@
 mod common;
 
 use common::peer::{LEASE, Peer, obey, uptime_us};
-use common::replay_of;
+use common::{replay_of, start, tiny};
+use semel::*;
 use tempfile::{TempDir, tempdir};
 
 /// The other process.
@@ -197,4 +198,43 @@ fn of_an_adopter_and_a_taker_in_the_same_moment_one_runs() {
     let adopted = (0..RACES).filter(|&round| race(&mut a, &mut b, &mut c, round)).count();
     println!("of {RACES} races {adopted} were the adopter's");
     assert!((1..RACES).contains(&adopted), "it was no race: {adopted} of {RACES} were the adopter's");
+}
+
+/// A hand over in one thread, a completion in another, a few moments apart.
+#[test]
+fn of_a_hand_over_and_a_completion_by_two_threads_one_is_done() {
+    let rounds = 2000;
+    let store = tiny().open().unwrap();
+    let (mut given, mut completed) = (0, 0);
+    for round in 0..rounds {
+        let claim = start(&store, &format!("k{round}"));
+        let ready = std::sync::Barrier::new(2);
+        let (bytes, ended) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                ready.wait();
+                claim.hand_over()
+            });
+            ready.wait();
+            (0..round % 50).for_each(|_| std::hint::spin_loop());
+            let ended = claim.complete(Response::new("x"));
+            (other.join().unwrap(), ended)
+        });
+        assert_ne!(bytes.is_ok(), ended.is_ok(), "round {round}: {bytes:?} and {ended:?}");
+        if bytes.is_ok() {
+            given += 1;
+            for refusal in
+                [claim.begin_effect(), claim.checkpoint("late"), claim.complete(Response::new("y"))]
+            {
+                assert_eq!(
+                    refusal.unwrap_err().kind(),
+                    ErrorKind::LeaseLost,
+                    "round {round}: it was given away"
+                );
+            }
+        } else {
+            completed += 1;
+            assert_eq!(bytes.unwrap_err().kind(), ErrorKind::Conflict, "round {round}");
+        }
+    }
+    println!("{given} handed over, {completed} completed");
 }

@@ -97,7 +97,8 @@ impl Story<'_> {
         };
         let fence = given.first().map_or(*fence, |&off| fence.wrapping_add(u64::from(off)));
         let identity = Identity { scope: scope.as_bytes(), key };
-        HandOver { identity, fence }.to_bytes(&disk::STORE_ID, &self.stage.seal)
+        // The first record of a claim has the fence as its version.
+        HandOver { identity, fence, version: fence }.to_bytes(&disk::STORE_ID, &self.stage.seal)
     }
 
     fn hand_over_new(&mut self, given: &[u8]) {
@@ -121,8 +122,9 @@ impl Story<'_> {
         let (of, claim) = self.held.swap_remove(at);
         let done = match how % 3 {
             0 => claim.hand_over().map(|bytes| {
-                assert!(bytes == self.handed[of].bytes, "the same claim, other bytes");
-                self.handed[of].is_out = true;
+                assert!(bytes != self.handed[of].bytes, "another hand over, the same bytes");
+                let fence = self.handed[of].fence;
+                self.handed.push(Handed { bytes, fence, is_out: true });
             }),
             1 => claim.release().map(drop),
             _ => claim.complete(Response::new("adopted")),

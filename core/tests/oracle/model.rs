@@ -9,10 +9,6 @@ use super::ops::{
     Answer, Binding, How, IN_DOUBT_TTL_MS, Kept, META_LIMIT, Note, Options, RESPONSE_LIMIT, Reply, TTL_MS,
 };
 
-/// The contract tells every stale claim of the winner's response. The store tells a claim that was handed
-/// over of it only if the adopter is in another process.
-const SPENT_IS_TOLD: bool = false;
-
 /// A claim in somebody's hands; an adopted one is another than the one that was handed over.
 pub type Holder = u32;
 
@@ -71,8 +67,6 @@ pub struct Model {
     /// What each claim left last, or found when it was granted.
     pub left: HashMap<Holder, Note>,
     pub holders: Holder,
-    /// Claims that were handed over, with their fences.
-    pub spent: HashMap<Holder, u64>,
     pub unverifiable: u64,
     pub forgotten: u64,
 }
@@ -220,18 +214,11 @@ impl Model {
     /// The answer to a claim that is spent or stale, or whose key has ended: with the winner's response, if
     /// another won.
     pub fn lost(&self, key: usize, own: Option<Holder>) -> Answer {
-        let is_own = own.is_some_and(|own| self.is_own_end(key, own) || self.is_untold(key, own));
+        let is_own = own.is_some_and(|own| self.is_own_end(key, own));
         match self.peek(key) {
             Answer::Replay(kept) if !is_own => Answer::LeaseLost(Some(kept)),
             _ => Answer::LeaseLost(None),
         }
-    }
-
-    /// Whether a spent claim is not told how its adopter in this process ended it.
-    fn is_untold(&self, key: usize, own: Holder) -> bool {
-        let record = &self.keys[&key];
-        let by_adopter = matches!(record.state, State::Ended { by: Some(_), .. });
-        !SPENT_IS_TOLD && by_adopter && self.spent.get(&own) == Some(&record.fence)
     }
 
     /// Whether what is known of the key is how this claim ended it.

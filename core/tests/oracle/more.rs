@@ -24,10 +24,8 @@ impl Model {
     pub fn hand_over(&mut self, key: usize, own: Holder) -> Answer {
         let (now, own_end) = (self.now, self.is_own_end(key, own));
         match self.claim(key, own) {
-            Some(Record { at, fence, state: State::Claimed { holder, .. }, .. }) => {
+            Some(Record { at, state: State::Claimed { holder, .. }, .. }) => {
                 (*at, *holder) = (now, None);
-                let fence = *fence;
-                self.spent.insert(own, fence);
                 Answer::HandedOver
             }
             _ if own_end => Answer::Error(ErrorKind::Conflict),
