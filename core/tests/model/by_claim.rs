@@ -2,13 +2,13 @@
 
 use crate::config::{Fault, Verb};
 use crate::invariants::{Broken, unless_blind};
-use crate::state::{After, Kind, Pc, Word};
+use crate::state::{After, Kind, NONE, Pc, Word};
 use crate::verbs::{Checked, Turn};
 
 impl Turn<'_> {
     pub(crate) fn look(&mut self) -> Checked {
         let me = *self.me();
-        let (own, _) = self.held();
+        let own = if me.tried == NONE { self.held().0 } else { me.tried };
         let Word::Record(id) = self.s.slots[me.slot as usize] else { return Err(Broken::IllegalWord) };
         if id != own {
             self.me().found = id;
@@ -35,6 +35,15 @@ impl Turn<'_> {
         let mine = r.holder == self.holder();
         let guard = r.fence == self.fence() && (mine || self.has(Fault::HolderIgnored));
         let completes = matches!(self.verb, Verb::Complete(_));
+        if completes && self.is_spent() && !self.has(Fault::SpentNotSeenAfterLook) {
+            return self.lease_lost("judged: handed over");
+        }
+        if r.kind == Kind::Claim && completes && guard && self.locked() {
+            if self.has(Fault::CompletionDoesNotWait) {
+                return self.lease_lost("judged: its own claim");
+            }
+            return self.to("judged: its own claim", Pc::Await);
+        }
         if r.kind == Kind::Claim && completes && (guard || self.has(Fault::FenceIgnored)) {
             return self.to("goes on with that claim", Pc::Clock);
         }
@@ -50,7 +59,10 @@ impl Turn<'_> {
         if !mine {
             return Err(Broken::OkForForeignResult);
         }
-        if !matches!(self.verb, Verb::BeginEffect(_)) {
+        if !matches!(self.verb, Verb::BeginEffect(_) | Verb::HandOver(_)) {
+            if self.has_left() {
+                unless_blind(self.config, Broken::SpentClaimActs)?;
+            }
             return self.say_of(found, "judged", "Ok: completed before");
         }
         if self.has(Fault::EffectOkAfterCompletion) {
@@ -60,18 +72,23 @@ impl Turn<'_> {
     }
 
     pub(crate) fn load(&mut self) -> Checked {
-        let control = self.s.record(self.held().0).control;
-        self.me().judged = control;
+        let own = self.held().0;
+        let releases = matches!(self.verb, Verb::Release(_) | Verb::ReleaseClean(_));
+        let own = if releases { self.me().found } else { own };
+        let control = self.s.record(own).control;
+        (self.me().judged, self.me().found) = (control, own);
         let heeded = match self.verb {
             Verb::Heartbeat(_) => !self.has(Fault::HeartbeatIgnoresTaken),
             Verb::BeginEffect(_) => !self.has(Fault::EffectIgnoresTaken),
+            Verb::Checkpoint(_) | Verb::HandOver(_) => true,
             _ if self.has(Fault::ReleaseWithoutTaken) => {
                 return self.to("loads the control word", Pc::Append);
             }
             _ => return self.to("loads the control word", Pc::Take),
         };
         if !(control.taken && heeded) {
-            return self.to("loads the control word", Pc::Control);
+            let next = if self.carries() { Pc::Clock } else { Pc::Control };
+            return self.to("loads the control word", next);
         }
         if self.has(Fault::TakenIsLeaseLost) {
             return self.lease_lost("loads the control word: TAKEN");
@@ -87,10 +104,13 @@ impl Turn<'_> {
         if self.s.record(own).control != me.judged && !blindly {
             return self.to("control word lost", Pc::Load);
         }
+        if self.has_left() && self.s.current() == Some(own) {
+            unless_blind(self.config, Broken::SpentClaimActs)?;
+        }
         let mut control = me.judged;
         if beats {
             let floor = if self.has(Fault::HeartbeatLowersDeadline) { 0 } else { control.deadline };
-            control.deadline = floor.max(me.now + self.config.lease);
+            control.deadline = floor.max(me.now + self.config.lease + self.config.longer);
         } else {
             control.effect = true;
         }
@@ -117,6 +137,9 @@ impl Turn<'_> {
             }
             if id == own && beats {
                 record.promised = record.promised.max(deadline);
+            }
+            if id == own && self.config.extended {
+                if beats { self.told_deadline(fence, deadline) } else { self.s.told.effect = fence + 1 }
             }
         }
         self.say_of(own, label, "Ok")

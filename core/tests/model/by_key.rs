@@ -10,7 +10,10 @@ impl Turn<'_> {
         let slot = self.me().slot;
         match self.s.slots[slot as usize] {
             Word::Empty => match self.verb {
-                Verb::Begin(_) => self.to("probe: EMPTY", Pc::Clock),
+                Verb::Begin(_) if !self.config.extended => self.to("probe: EMPTY", Pc::Clock),
+                Verb::Begin(_) | Verb::MarkSeen => self.to("probe: EMPTY", Pc::Append),
+                Verb::Forget => self.say("probe: EMPTY", "false"),
+                Verb::Adopt(..) => self.say("probe: EMPTY", "LeaseLost"),
                 Verb::Peek => self.say("probe: EMPTY", "Absent"),
                 _ => self.say("probe: EMPTY", "Conflict"),
             },
@@ -37,15 +40,26 @@ impl Turn<'_> {
             let (control, clock) = (self.s.record(found).control, self.s.clock);
             (self.me().judged, self.me().late) = (control, is_late(control, clock));
         }
-        self.to("helped", Pc::Clock)
+        let next = match self.s.record(found).kind {
+            _ if !self.config.extended => Pc::Clock,
+            Kind::Claim => Pc::Judge,
+            _ => Pc::Relook,
+        };
+        self.to("helped", next)
     }
 
     pub(crate) fn clock(&mut self) -> Checked {
         if !self.has(Fault::ClockKept) {
             self.me().now = self.s.clock;
         }
+        if matches!(self.verb, Verb::Complete(_)) && self.locked() {
+            self.me().found = self.held().0;
+        }
         let found = self.me().found;
         let next = match self.verb {
+            _ if self.by_key() && self.config.extended => Pc::Probe,
+            Verb::Heartbeat(_) if self.locked() => Pc::Lock,
+            Verb::Checkpoint(_) | Verb::HandOver(_) => Pc::Append,
             Verb::Begin(_) if found == NONE => Pc::Append,
             Verb::Complete(_) => Pc::Append,
             Verb::Heartbeat(_) | Verb::Release(_) | Verb::ReleaseClean(_) => Pc::Load,
@@ -56,6 +70,12 @@ impl Turn<'_> {
 
     pub(crate) fn judge(&mut self) -> Checked {
         let me = *self.me();
+        if self.config.extended {
+            let control = self.s.record(me.found).control;
+            let late = is_late(control, self.s.clock);
+            (self.me().judged, self.me().late) = (control, late);
+            return self.to("loads the control word", Pc::Relook);
+        }
         let record = *self.s.record(me.found);
         let early = self.has(Fault::ControlBeforeClock);
         let control = if early { me.judged } else { record.control };
@@ -81,16 +101,18 @@ impl Turn<'_> {
     }
 
     /// Whether the verb may replace a record of that standing.
-    fn goes_on(&self, record: &Record, standing: Standing) -> bool {
+    pub(crate) fn goes_on(&self, record: &Record, standing: Standing) -> bool {
         use Standing::{Expired, InDoubt, Orphaned, Released};
         match self.verb {
-            Verb::Begin(_) => matches!(standing, Expired | Released | Orphaned),
+            Verb::MarkSeen if standing == Standing::InProgress => self.has(Fault::SeenIgnoresClaims),
+            Verb::Begin(_) | Verb::MarkSeen => matches!(standing, Expired | Released | Orphaned),
+            Verb::Forget => standing == Standing::Completed || self.has(Fault::ForgetNotJudged),
             Verb::Peek => false,
             _ => standing == InDoubt && record.fence == self.fence(),
         }
     }
 
-    fn skips_taken(&self, standing: Standing) -> bool {
+    pub(crate) fn skips_taken(&self, standing: Standing) -> bool {
         self.has(match standing {
             _ if self.resolves() => Fault::ResolveWithoutTaken,
             Standing::Expired => Fault::ExpiredWithoutTaken,
@@ -99,7 +121,13 @@ impl Turn<'_> {
     }
 
     /// What a verb says of a claim must have been true at some moment since it met the claim.
-    fn sensible(&self, record: &Record, control: Control, standing: Standing, late: bool) -> Checked {
+    pub(crate) fn sensible(
+        &self,
+        record: &Record,
+        control: Control,
+        standing: Standing,
+        late: bool,
+    ) -> Checked {
         if record.kind != Kind::Claim {
             return Ok(());
         }
@@ -117,10 +145,7 @@ impl Turn<'_> {
         let refused = me.judged.taken && self.has(Fault::TakenAlreadyIsLost);
         let owner = !self.by_key();
         if !as_judged || refused {
-            if !owner {
-                self.me().slot = 0;
-            }
-            return self.to("TAKEN lost", if owner { Pc::Clock } else { Pc::Probe });
+            return if owner { self.to("TAKEN lost", Pc::Clock) } else { self.again("TAKEN lost") };
         }
         let record = self.s.record_mut(me.found);
         record.control.taken = true;
@@ -129,7 +154,7 @@ impl Turn<'_> {
     }
 }
 
-fn name(standing: Standing) -> &'static str {
+pub(crate) fn name(standing: Standing) -> &'static str {
     match standing {
         Standing::InProgress => "InProgress",
         Standing::Expired => "Expired",

@@ -1,7 +1,7 @@
 //! What one run searches: programs, clocks, deaths, and the rule that is left out, if any.
 
 use crate::invariants::Broken;
-use crate::state::{Pc, THREADS, Thread};
+use crate::state::{CLAIMS, Pc, THREADS, Thread};
 
 /// A verb of a program. The number names the claim that the verb makes or uses; two threads that
 /// name the same claim share it, as two threads of one process do.
@@ -19,17 +19,39 @@ pub(crate) enum Verb {
     ResolveCompleted(usize),
     ResolveReleased(usize),
     Peek,
+    Checkpoint(usize),
+    HandOver(usize),
+    /// adopt: the claim whose bytes it has, and the claim that it makes of them.
+    Adopt(usize, usize),
+    Forget,
+    MarkSeen,
 }
 
 impl Verb {
     /// The claim whose handle (for resolve: whose fence) the verb needs.
     pub(crate) fn uses(self) -> Option<usize> {
         match self {
-            Verb::Begin(_) | Verb::Peek => None,
+            Verb::Begin(_) | Verb::Peek | Verb::Adopt(..) | Verb::Forget | Verb::MarkSeen => None,
+            Verb::Checkpoint(c) | Verb::HandOver(c) => Some(c),
             Verb::Complete(c) | Verb::Heartbeat(c) | Verb::BeginEffect(c) => Some(c),
             Verb::Release(c) | Verb::ReleaseClean(c) => Some(c),
             Verb::ResolveCompleted(c) | Verb::ResolveReleased(c) => Some(c),
         }
+    }
+}
+
+impl Verb {
+    /// The claim that the verb makes, if it is granted.
+    pub(crate) fn makes(self) -> Option<usize> {
+        match self {
+            Verb::Begin(c) | Verb::Adopt(_, c) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// Verbs that replace the claim by another record of it, and so need the claim's lock.
+    fn carries(self, claim: usize) -> bool {
+        self == Verb::Checkpoint(claim) || self == Verb::HandOver(claim)
     }
 }
 
@@ -112,6 +134,58 @@ pub(crate) enum Fault {
     ClockKept,
     /// A rebuild leaves absent winners out, and no floor for the versions to come.
     RebuildWithoutFloor,
+    /// checkpoint does not take the claim's lock.
+    CheckpointWithoutLock,
+    /// The record that carries a claim on has no effect mark.
+    CarryDropsEffect,
+    /// The record that carries a claim on has the deadline that the old one was written with.
+    CarryKeepsFirstDeadline,
+    /// adopt gives its own lease, though the deadline that stands is later.
+    AdoptLowersDeadline,
+    /// A completion that lost to its own claim's checkpoint is LeaseLost.
+    CompletionDoesNotWait,
+    /// The bytes of a hand over are given out before its swap.
+    BytesBeforeSwap,
+    /// The bytes of a hand over are given out before its record is marked.
+    BytesBeforeMark,
+    /// The record of a hand over names the holder that leaves.
+    HandOverKeepsHolder,
+    /// The claim that was handed over knows the new word and would end that.
+    SpentClaimKnowsWord,
+    /// Whoever ends a claim, or finds it lost, clears the flag that it was handed over.
+    EndClearsSpent,
+    /// A completion that lost its swap does not look at the flag again.
+    SpentNotSeenAfterLook,
+    /// Nobody looks whether the claim was handed over.
+    SpentNotChecked,
+    /// adopt takes a claim that has a holder.
+    AdoptIgnoresHolder,
+    /// adopt takes whatever claim it finds without a holder.
+    AdoptIgnoresFence,
+    /// adopt looks at the fence alone, so the bytes of an earlier hand over are as good.
+    AdoptByFenceAlone,
+    /// The four rules of hand over that the search asked for, all left out.
+    HandOverAsFirstWritten,
+    /// adopt does not look at TAKEN.
+    AdoptIgnoresTaken,
+    /// forget replaces what it finds, whatever it is.
+    ForgetNotJudged,
+    /// forget answers true and writes nothing.
+    ForgetWritesNothing,
+    /// forget makes the word EMPTY.
+    ForgetEmpties,
+    /// A rebuild passes over Forgotten records.
+    ForgottenNotBelieved,
+    /// A verb answers from a record without a second look at its slot.
+    NoRelook,
+    /// mark_seen does not set COMMITTED.
+    SeenNotMarked,
+    /// mark_seen replaces a claim whose lease runs.
+    SeenIgnoresClaims,
+    /// release writes no checkpoint.
+    ReleaseDropsCheckpoint,
+    /// begin over an orphan writes no checkpoint.
+    TakeoverDropsCheckpoint,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,7 +198,16 @@ pub(crate) enum OnCrash {
 pub(crate) struct Config {
     pub(crate) programs: [Program; THREADS],
     pub(crate) on_crash: OnCrash,
+    /// Some program has a verb of `carried`: the runs without any are kept as small as they can be.
+    pub(crate) extended: bool,
+    /// Claims whose verbs take a lock, and claims that may be handed over.
+    pub(crate) locks: [bool; CLAIMS],
+    pub(crate) hands: [bool; CLAIMS],
+    /// The process of each claim: two claims of one process have one holder.
+    pub(crate) holders: [u8; CLAIMS],
     pub(crate) lease: u8,
+    /// How much longer a heartbeat makes the lease than a begin does.
+    pub(crate) longer: u8,
     pub(crate) ttl: u8,
     pub(crate) retention: u8,
     /// The clock's last value.
@@ -151,10 +234,20 @@ impl Config {
     pub(crate) fn new(programs: &[Program]) -> Config {
         let mut all: [Program; THREADS] = [&[]; THREADS];
         all[..programs.len()].copy_from_slice(programs);
+        let any = |wanted: &dyn Fn(Verb) -> bool| programs.iter().any(|p| p.iter().any(|v| wanted(*v)));
+        let new = |v: Verb| {
+            use Verb::{Adopt, Checkpoint, Forget, HandOver, MarkSeen};
+            matches!(v, Checkpoint(_) | HandOver(_) | Adopt(..) | Forget | MarkSeen)
+        };
         Config {
             programs: all,
             on_crash: OnCrash::Rerun,
+            extended: any(&new),
+            locks: std::array::from_fn(|claim| any(&|v| v.carries(claim))),
+            hands: std::array::from_fn(|claim| any(&|v| v == Verb::HandOver(claim))),
+            holders: [1, 2, 3, 4],
             lease: 1,
+            longer: 0,
             ttl: 1,
             retention: 1,
             ticks: 3,
@@ -170,12 +263,16 @@ impl Config {
     }
 
     pub(crate) fn has(&self, fault: Fault) -> bool {
+        use Fault::{AdoptByFenceAlone, EndClearsSpent, SpentClaimKnowsWord, SpentNotSeenAfterLook};
+        let asked = [SpentClaimKnowsWord, EndClearsSpent, SpentNotSeenAfterLook, AdoptByFenceAlone];
         self.fault == Some(fault)
+            || self.fault == Some(Fault::HandOverAsFirstWritten) && asked.contains(&fault)
     }
 
     /// With these faults recovery may choose a record that the rules would never let it choose.
     pub(crate) fn recovery_reads_all(&self) -> bool {
-        self.has(Fault::RecoveryIgnoresMarks) || self.has(Fault::ExpiryBeforeVersion)
+        use Fault::{ExpiryBeforeVersion, ForgottenNotBelieved, RecoveryIgnoresMarks};
+        matches!(self.fault, Some(RecoveryIgnoresMarks | ExpiryBeforeVersion | ForgottenNotBelieved))
     }
 
     /// Whether a verb still to come, or under way, names the claim.
@@ -183,6 +280,15 @@ impl Config {
         threads.iter().zip(&self.programs).any(|(thread, program)| {
             let rest = program.get(thread.verb as usize..).unwrap_or(&[]);
             thread.pc != Pc::Dead && rest.iter().any(|verb| verb.uses() == Some(claim))
+        })
+    }
+
+    /// Whether an adopt of that claim's bytes is still to come, or under way.
+    pub(crate) fn still_adopted(&self, claim: usize, threads: &[Thread; THREADS]) -> bool {
+        threads.iter().zip(&self.programs).any(|(thread, program)| {
+            let rest = program.get(thread.verb as usize..).unwrap_or(&[]);
+            let adopts = |verb: &Verb| matches!(verb, Verb::Adopt(from, _) if *from == claim);
+            thread.pc != Pc::Dead && rest.iter().any(adopts)
         })
     }
 }

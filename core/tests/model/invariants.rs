@@ -28,6 +28,18 @@ pub(crate) enum Broken {
     RecoveryTie,
     RecoveryWrong,
     Spin,
+    LeaseLostOverItself,
+    EffectLost,
+    DeadlineLowered,
+    CheckpointLost,
+    ForeignCarry,
+    SpentClaimActs,
+    GaveWhatItHolds,
+    AdoptedTwice,
+    FalseDamage,
+    ForgotTheLiving,
+    ForgottenReturns,
+    SeenTwice,
 }
 
 impl Broken {
@@ -56,6 +68,18 @@ impl Broken {
             Broken::RecoveryTie => "two records share the highest version: recovery has to guess",
             Broken::RecoveryWrong => "recovery finds neither the current record nor its predecessor",
             Broken::Spin => "a thread alone goes round for ever",
+            Broken::LeaseLostOverItself => "LeaseLost was answered while the claim itself stood",
+            Broken::EffectLost => "an effect was told, and the claim stands without its mark",
+            Broken::DeadlineLowered => "a deadline was told, and the claim stands with an earlier one",
+            Broken::CheckpointLost => "a checkpoint was told, and whoever goes on will not find it",
+            Broken::ForeignCarry => "a claim was carried on by somebody who could not know that it is free",
+            Broken::SpentClaimActs => "a claim that was handed over still did something",
+            Broken::GaveWhatItHolds => "hand_over gave out bytes of a claim that still has its holder",
+            Broken::AdoptedTwice => "two adopters of the same bytes were told that the claim is theirs",
+            Broken::FalseDamage => "damage was answered although nothing is damaged",
+            Broken::ForgotTheLiving => "forget replaced a record that was no end",
+            Broken::ForgottenReturns => "what was forgotten is there again",
+            Broken::SeenTwice => "a second caller was the first, although a key was noted as seen",
         }
     }
 }
@@ -88,6 +112,7 @@ pub(crate) fn judge(record: &Record, control: Control, now: u8, config: &Config)
     }
     match record.kind {
         Kind::Released => Standing::Released,
+        Kind::Forgotten => Standing::Expired,
         _ if now >= record.expiry || config.has(Fault::ExpiryNotJudged) => Standing::Expired,
         Kind::InDoubt => Standing::InDoubt,
         _ => Standing::Completed,
@@ -101,16 +126,24 @@ pub(crate) fn is_late(control: Control, clock: u8) -> bool {
 
 /// What a rebuild would put into the index now. Of equal versions it would have to guess.
 pub(crate) fn recovered(state: &State, config: &Config) -> Result<Option<Id>, Broken> {
-    let absent = |r: &Record| {
-        matches!(judge(r, r.control, state.clock, config), Standing::Expired | Standing::Released)
-    };
+    Ok(winner(state, config)?.filter(|id| !is_absent(state, *id, config)))
+}
+
+fn is_absent(state: &State, id: Id, config: &Config) -> bool {
+    let r = state.record(id);
+    matches!(judge(r, r.control, state.clock, config), Standing::Expired | Standing::Released)
+}
+
+/// The record of the highest version, whether it is absent or not.
+pub(crate) fn winner(state: &State, config: &Config) -> Result<Option<Id>, Broken> {
     let mut winner: Option<(Id, u8)> = None;
     let mut tie = false;
     for (id, record) in (0..).zip(&state.log) {
         let Some(r) = record.filter(|r| {
             let marked = r.control.committed || config.has(Fault::RecoveryIgnoresMarks);
-            let first = config.has(Fault::ExpiryBeforeVersion) && absent(r);
-            r.complete && marked && !first
+            let first = config.has(Fault::ExpiryBeforeVersion) && is_absent(state, id, config);
+            let passed = config.has(Fault::ForgottenNotBelieved) && r.kind == Kind::Forgotten;
+            r.complete && marked && !first && !passed
         }) else {
             continue;
         };
@@ -123,7 +156,7 @@ pub(crate) fn recovered(state: &State, config: &Config) -> Result<Option<Id>, Br
     if tie {
         return Err(Broken::RecoveryTie);
     }
-    Ok(winner.map(|(id, _)| id).filter(|id| !absent(state.record(*id))))
+    Ok(winner.map(|(id, _)| id))
 }
 
 /// The checks made in every state.
@@ -139,15 +172,40 @@ pub(crate) fn check(state: &State, config: &Config) -> Result<(), Broken> {
         _ if state.before == crate::state::NONE => None,
         _ => Some(state.before),
     };
-    let absent = |id: Id| {
-        let r = state.record(id);
-        matches!(judge(r, r.control, state.clock, config), Standing::Expired | Standing::Released)
-    };
+    let absent = |id: Id| is_absent(state, id, config);
+    if config.extended {
+        keeps_its_word(state, config, current)?;
+        let forgotten =
+            |id: Id| state.record(id).kind == Kind::Forgotten && state.record(id).control.committed;
+        if current.is_some_and(forgotten) && found.is_some() {
+            return Err(Broken::ForgottenReturns);
+        }
+    }
     if told.is_some_and(|id| !absent(id) && found != Some(id)) {
         return unless_blind(config, Broken::AnswerLost);
     }
     if found != expected.filter(|id| !absent(*id)) {
         return unless_blind(config, Broken::RecoveryWrong);
+    }
+    Ok(())
+}
+
+/// What callers were told is in the record that stands, and in the one that a rebuild would find.
+fn keeps_its_word(state: &State, config: &Config, current: Option<Id>) -> Result<(), Broken> {
+    let told = &state.told;
+    for id in [current, winner(state, config)?].into_iter().flatten() {
+        let r = state.record(id);
+        let claim = r.kind == Kind::Claim;
+        if claim && told.effect == r.fence + 1 && !r.control.effect {
+            unless_blind(config, Broken::EffectLost)?;
+        }
+        if claim && told.lease.0 == r.fence + 1 && r.control.deadline < told.lease.1 {
+            unless_blind(config, Broken::DeadlineLowered)?;
+        }
+        let carries = matches!(r.kind, Kind::Claim | Kind::Released | Kind::InDoubt);
+        if carries && r.checkpoint < told.checkpoint {
+            unless_blind(config, Broken::CheckpointLost)?;
+        }
     }
     Ok(())
 }

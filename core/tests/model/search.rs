@@ -1,7 +1,7 @@
 //! Breadth first through every interleaving, with a table of the states seen.
 
 use crate::config::{Config, Fault};
-use crate::invariants::{Broken, check, is_late, recovered};
+use crate::invariants::{Broken, check, is_late, recovered, winner};
 use crate::seen::{Seen, fingerprint};
 use crate::state::{Handle, IDLE, NONE, Pc, State, THREADS, Word};
 use crate::verbs::{Step, step};
@@ -127,7 +127,8 @@ fn tick(state: &State, config: &Config) -> State {
 }
 
 /// The index is lost with every thread, and made again from the log. What is absent is left out, so
-/// that the floor alone keeps the next version of the key above it.
+/// that the floor alone keeps the next version of the key above it; but where checkpoints are told,
+/// since a release keeps one.
 fn rebuild(state: &State, config: &Config) -> State {
     let mut after = state.clone();
     for (t, thread) in after.threads.iter_mut().enumerate() {
@@ -140,7 +141,8 @@ fn rebuild(state: &State, config: &Config) -> State {
             *handle = Handle::Gone;
         }
     }
-    let found = recovered(state, config).ok().flatten();
+    let keeps = if config.extended { winner(state, config) } else { recovered(state, config) };
+    let found = keeps.ok().flatten();
     after.slots = [Word::Empty; 3];
     after.slots[0] = found.map_or(Word::Empty, Word::Record);
     let highest = state.log.iter().flatten().map(|record| record.version + 1).max();

@@ -1,6 +1,6 @@
 //! What is shared, what a thread remembers, and the one form in which equal situations look equal.
 
-use crate::config::{Config, Fault};
+use crate::config::Config;
 
 pub(crate) const SLOTS: usize = 3;
 pub(crate) const RECORDS: usize = 10;
@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     Completed,
     InDoubt,
     Released,
+    Forgotten,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -43,11 +44,15 @@ pub(crate) struct Record {
     pub(crate) kind: Kind,
     pub(crate) version: u8,
     pub(crate) fence: u8,
-    /// 1 + the claim's number; 0 is nobody (a resolved record).
+    /// The process that holds it; 0 is nobody (a resolved record, a claim on its way).
     pub(crate) holder: u8,
     pub(crate) expiry: u8,
     /// Length, body and checksum are all there.
     pub(crate) complete: bool,
+    /// How many checkpoints it has behind it; the last is the one that it carries.
+    pub(crate) checkpoint: u8,
+    /// A hand over's: the version of the record that it replaced, which is what its bytes name.
+    pub(crate) from: u8,
     pub(crate) control: Control,
     /// Ghosts: what the invariants remember and no verb reads.
     /// A caller was told of this record: Started, Ok or Replay.
@@ -56,7 +61,25 @@ pub(crate) struct Record {
     pub(crate) promised: u8,
     /// The owner itself set TAKEN, in release.
     pub(crate) quit: bool,
+    /// forget replaced it.
+    pub(crate) forgotten: bool,
 }
+
+pub(crate) const EMPTY: Record = Record {
+    kind: Kind::Claim,
+    version: 0,
+    fence: 0,
+    holder: 0,
+    expiry: 0,
+    complete: true,
+    checkpoint: 0,
+    from: 0,
+    control: Control { committed: false, effect: false, taken: false, deadline: 0 },
+    answered: false,
+    promised: 0,
+    quit: false,
+    forgotten: false,
+};
 
 /// Where a thread stands: the step that it takes next. Names follow the kill points.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -88,6 +111,20 @@ pub(crate) enum Pc {
     Load,
     /// heartbeat and begin_effect swap the control word.
     Control,
+    /// A verb by key loads its slot again, and answers or goes on.
+    Relook,
+    /// A claim's verb looks whether the claim was handed over.
+    Kept,
+    /// A claim's verb takes the claim's lock, and looks whether the claim was handed over.
+    Lock,
+    /// A completion waits for the lock, once.
+    Await,
+    /// hand_over sets the flag that the claim is spent.
+    Spend,
+    /// hand_over answers with the bytes.
+    Give,
+    /// adopt loads the control word that it will copy.
+    Copy,
 }
 
 /// Why a claim's verb looks at its slot.
@@ -112,6 +149,8 @@ pub(crate) struct Thread {
     pub(crate) now: u8,
     pub(crate) judged: Control,
     pub(crate) after: After,
+    /// The record that the lost swap of a completion or release expected.
+    pub(crate) tried: Id,
     /// Ghost: since the control word was loaded there was a moment at which the claim was late.
     pub(crate) late: bool,
 }
@@ -124,9 +163,42 @@ pub(crate) enum Handle {
     Held {
         record: Id,
         slot: u8,
+        /// 1 + the thread that holds the claim's lock.
+        lock: u8,
+        /// The flag HANDED_OVER.
+        spent: bool,
+        /// Ghost: hand_over has answered with the bytes.
+        left: bool,
     },
     /// Its begin answered something else, or nobody will use it any more.
     Gone,
+}
+
+/// What hand_over gave out, wherever it travels.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Bytes {
+    Awaited,
+    Given {
+        fence: u8,
+        from: u8,
+        /// Ghost: an adopter was told that they are its claim now.
+        adopted: bool,
+    },
+    /// hand_over answered something else, or nobody will adopt them any more.
+    Never,
+}
+
+/// What callers were told and must find again. No verb reads it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct Told {
+    /// 1 + the fence of the claim whose effect mark was told last.
+    pub(crate) effect: u8,
+    /// 1 + the fence of the claim whose deadline was told last, and the latest one.
+    pub(crate) lease: (u8, u8),
+    /// The last checkpoint told of this request.
+    pub(crate) checkpoint: u8,
+    /// Until when mark_seen has said that nobody else is the first.
+    pub(crate) seen: u8,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -135,6 +207,8 @@ pub(crate) struct State {
     pub(crate) slots: [Word; SLOTS],
     pub(crate) log: [Option<Record>; RECORDS],
     pub(crate) handles: [Handle; CLAIMS],
+    pub(crate) bytes: [Bytes; CLAIMS],
+    pub(crate) told: Told,
     pub(crate) threads: [Thread; THREADS],
     pub(crate) deaths_left: u8,
     pub(crate) foreign_left: u8,
@@ -156,6 +230,7 @@ pub(crate) const IDLE: Thread = Thread {
     now: 0,
     judged: Control { committed: false, effect: false, taken: false, deadline: 0 },
     after: After::Start,
+    tried: NONE,
     late: false,
 };
 
@@ -166,6 +241,8 @@ impl State {
             slots: [Word::Empty; SLOTS],
             log: [None; RECORDS],
             handles: [Handle::Awaited; CLAIMS],
+            bytes: [Bytes::Awaited; CLAIMS],
+            told: Told::default(),
             threads: [IDLE; THREADS],
             deaths_left: config.deaths,
             foreign_left: config.foreign,
@@ -193,113 +270,5 @@ impl State {
         let free = self.log.iter().position(Option::is_none).expect("RECORDS is too small for this run");
         self.log[free] = Some(record);
         u8::try_from(free).expect("few records")
-    }
-
-    /// Brings equal situations to one form: registers that will not be read are cleared, records
-    /// that nobody can reach and recovery cannot choose are dropped, the rest are renumbered in
-    /// the order in which they are reached.
-    pub(crate) fn settle(&mut self, config: &Config) {
-        self.forget(config);
-        let mut order: [Id; RECORDS] = [NONE; RECORDS];
-        let mut count = 0;
-        let mut reach = |id: Id| {
-            if id != NONE && !order[..count].contains(&id) {
-                order[count] = id;
-                count += 1;
-            }
-        };
-        self.for_each_reference(|id| reach(*id));
-        let best = self.log.iter().flatten().filter(|r| r.control.committed).map(|r| r.version).max();
-        for (id, record) in (0..).zip(&self.log) {
-            let keep = record.is_some_and(|r| {
-                config.recovery_reads_all() || r.control.committed && Some(r.version) == best
-            });
-            if keep {
-                reach(id);
-            }
-        }
-        let old = self.log;
-        self.log = [None; RECORDS];
-        let mut moved = [NONE; RECORDS];
-        for (to, from) in (0..).zip(&order[..count]) {
-            self.log[to as usize] = old[*from as usize];
-            moved[*from as usize] = to;
-        }
-        self.for_each_reference(|id| {
-            if *id != NONE {
-                *id = moved[*id as usize];
-            }
-        });
-    }
-
-    fn forget(&mut self, config: &Config) {
-        let current = self.current();
-        if current.is_none_or(|id| self.record(id).control.committed) {
-            self.before = NONE;
-        }
-        for claim in 0..CLAIMS {
-            if self.handles[claim] != Handle::Gone && !config.still_used(claim, &self.threads) {
-                self.handles[claim] = Handle::Gone;
-            }
-        }
-        for (id, record) in (0..).zip(&mut self.log) {
-            if let Some(record) = record
-                && Some(id) != current
-            {
-                (record.answered, record.promised, record.quit) = (false, 0, false);
-            }
-        }
-        let reuse = config.fault == Some(Fault::RecordReused);
-        for thread in &mut self.threads {
-            thread.forget(reuse, config.fault == Some(Fault::ClockKept));
-        }
-    }
-
-    /// Every place that names a record, in a fixed order.
-    fn for_each_reference(&mut self, mut visit: impl FnMut(&mut Id)) {
-        for word in &mut self.slots {
-            if let Word::Record(id) = word {
-                visit(id);
-            }
-        }
-        visit(&mut self.before);
-        for handle in &mut self.handles {
-            if let Handle::Held { record, .. } = handle {
-                visit(record);
-            }
-        }
-        for thread in &mut self.threads {
-            visit(&mut thread.found);
-            visit(&mut thread.fresh);
-        }
-    }
-}
-
-impl Thread {
-    /// Clears the registers that no later step reads.
-    fn forget(&mut self, keep_fresh: bool, keep_now: bool) {
-        use Pc::{Append, Body, Clock, Commit, Dead, Help, Idle, Judge, Look, LookHelp, Probe, Swap, Take};
-        let pc = self.pc;
-        if matches!(pc, Idle | Dead) {
-            *self = Thread { pc, verb: self.verb, ..IDLE };
-            return;
-        }
-        if !matches!(pc, Look | LookHelp) {
-            self.after = After::Start;
-        }
-        if matches!(pc, Probe | Look | Commit) {
-            self.found = NONE;
-        }
-        if matches!(pc, Probe | Help | Body | Swap | Commit | Look | LookHelp) && !keep_now {
-            self.now = 0;
-        }
-        let looks_again = pc == Look && self.after == After::OwnSwap;
-        if !matches!(pc, Clock | Judge | Take | Append | Pc::Control) && !looks_again {
-            self.judged = Control::default();
-            self.late = false;
-        }
-        if !matches!(pc, Body | Swap | Commit) && !keep_fresh {
-            self.fresh = NONE;
-        }
     }
 }

@@ -17,13 +17,25 @@ impl Turn<'_> {
         if old.is_some_and(|old| old.version >= new.version) {
             unless_blind(self.config, Broken::VersionFell)?;
         }
-        if new.kind == Kind::Claim {
+        if self.carries() {
+            return self.carry_over(word, &new);
+        }
+        if new.kind == Kind::Claim || self.verb == Verb::MarkSeen {
+            if self.s.told.seen > self.s.clock {
+                unless_blind(self.config, Broken::SeenTwice)?;
+            }
             if new.fence < self.s.fences {
                 unless_blind(self.config, Broken::FenceFell)?;
             }
             return old.map_or(Ok(()), |old| self.grant_over(&old));
         }
         let old = old.ok_or(Broken::ForeignResult)?;
+        if self.verb == Verb::Forget {
+            return if old.kind == Kind::Completed { Ok(()) } else { Err(Broken::ForgotTheLiving) };
+        }
+        if self.has_left() {
+            unless_blind(self.config, Broken::SpentClaimActs)?;
+        }
         self.not_answered(&old)?;
         if old.fence != new.fence {
             return Err(Broken::ForeignResult);
@@ -58,6 +70,9 @@ impl Turn<'_> {
         if old.kind != Kind::Claim {
             return Err(Broken::ForeignResult);
         }
+        if old.holder != new.holder {
+            unless_blind(self.config, Broken::ForeignResult)?;
+        }
         let asserted = matches!(self.verb, Verb::ReleaseClean(_));
         if new.kind == Kind::Released && old.control.effect && !asserted {
             return Err(Broken::EffectForgotten);
@@ -84,6 +99,6 @@ impl Turn<'_> {
             return Ok(());
         }
         record.answered |= current;
-        if current || record.expiry <= clock { Ok(()) } else { Err(Broken::AnswerLost) }
+        if current || record.expiry <= clock || record.forgotten { Ok(()) } else { Err(Broken::AnswerLost) }
     }
 }

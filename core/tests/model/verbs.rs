@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Fault, Verb};
 use crate::invariants::{Broken, unless_blind};
-use crate::state::{After, Handle, Id, Kind, NONE, Pc, State, Thread};
+use crate::state::{After, Bytes, Handle, Id, Kind, NONE, Pc, State, Thread};
 
 /// One step taken: the state after it, and its name for a trace.
 pub(crate) struct Step {
@@ -21,7 +21,7 @@ pub(crate) fn step(state: &State, config: &Config, t: usize) -> Option<Step> {
         return None;
     }
     let mut turn = Turn { s: state.clone(), t, config, label: "", answer: None, verb: Verb::Peek };
-    if !turn.choose() {
+    if !turn.choose() || turn.is_blocked() {
         return None;
     }
     let broken = turn.go().err();
@@ -49,18 +49,18 @@ impl Turn<'_> {
 
     /// The claim that the verb makes or uses.
     pub(crate) fn claim(&self) -> usize {
-        if let Verb::Begin(claim) = self.verb { claim } else { self.verb.uses().unwrap_or(0) }
+        self.verb.makes().or(self.verb.uses()).unwrap_or(0)
     }
 
     /// The holder that the verb writes into a claim or compares with.
     pub(crate) fn holder(&self) -> u8 {
-        u8::try_from(self.claim()).unwrap() + 1
+        self.config.holders[self.claim()]
     }
 
     /// The record and slot of the verb's claim.
     pub(crate) fn held(&self) -> (Id, u8) {
         match self.s.handles[self.claim()] {
-            Handle::Held { record, slot } => (record, slot),
+            Handle::Held { record, slot, .. } => (record, slot),
             _ => (NONE, 0),
         }
     }
@@ -71,7 +71,8 @@ impl Turn<'_> {
 
     pub(crate) fn by_key(&self) -> bool {
         use Verb::*;
-        matches!(self.verb, Begin(_) | ResolveCompleted(_) | ResolveReleased(_) | Peek)
+        let new = matches!(self.verb, Adopt(..) | Forget | MarkSeen);
+        new || matches!(self.verb, Begin(_) | ResolveCompleted(_) | ResolveReleased(_) | Peek)
     }
 
     /// Sets the verb, starting the next one of the program if the last is over; false: nothing to do.
@@ -85,6 +86,17 @@ impl Turn<'_> {
                 Pc::Dead => return false,
                 Pc::Idle => {}
                 _ => return true,
+            }
+            if let Verb::Adopt(from, claim) = *verb {
+                match self.s.bytes[from] {
+                    Bytes::Awaited => return false,
+                    Bytes::Given { .. } => break,
+                    Bytes::Never => {
+                        self.s.handles[claim] = Handle::Gone;
+                        self.me().verb += 1;
+                        continue;
+                    }
+                }
             }
             match verb.uses().map(|claim| self.s.handles[claim]) {
                 Some(Handle::Awaited) => return false,
@@ -100,12 +112,23 @@ impl Turn<'_> {
         let (record, slot) = self.held();
         let clock = self.s.clock;
         let (verb, by_key) = (self.verb, self.by_key());
+        let (extended, locked) = (self.config.extended, self.locked());
+        let hands = self.config.hands[self.claim()];
         let no_first_look = self.has(Fault::NoFirstLook);
         let me = self.me();
         (me.slot, me.found, me.now) = if by_key { (0, NONE, clock) } else { (slot, record, clock) };
         me.after = After::Start;
         me.pc = match verb {
-            _ if by_key => Pc::Probe,
+            _ if by_key => {
+                if extended {
+                    Pc::Clock
+                } else {
+                    Pc::Probe
+                }
+            }
+            Verb::Complete(_) | Verb::Release(_) | Verb::ReleaseClean(_) if hands => Pc::Kept,
+            Verb::BeginEffect(_) | Verb::Checkpoint(_) | Verb::HandOver(_) if locked => Pc::Lock,
+            Verb::Heartbeat(_) if locked => Pc::Clock,
             Verb::BeginEffect(_) if no_first_look => Pc::Load,
             Verb::Heartbeat(_) | Verb::BeginEffect(_) if !no_first_look => Pc::Look,
             _ => Pc::Clock,
@@ -129,6 +152,13 @@ impl Turn<'_> {
             Pc::LookHelp => self.look_help(),
             Pc::Load => self.load(),
             Pc::Control => self.control(),
+            Pc::Relook => self.relook(),
+            Pc::Kept => self.kept(),
+            Pc::Lock => self.lock(),
+            Pc::Await => self.await_checkpoint(),
+            Pc::Spend => self.spend(),
+            Pc::Give => self.give_and_answer(),
+            Pc::Copy => self.copy(),
         }
     }
 
@@ -146,11 +176,12 @@ impl Turn<'_> {
     /// Ends the verb with an answer.
     pub(crate) fn say(&mut self, label: &'static str, answer: &'static str) -> Checked {
         self.answer = Some(answer);
-        if let Verb::Begin(claim) = self.verb
+        if let Some(claim) = self.verb.makes()
             && answer != "Started"
         {
             self.s.handles[claim] = Handle::Gone;
         }
+        self.unlock(answer);
         self.me().verb += 1;
         self.to(label, Pc::Idle)
     }
@@ -168,9 +199,18 @@ impl Turn<'_> {
         let (fence, holder) = (self.fence(), self.holder());
         if let Some(id) = self.s.current() {
             let r = self.s.record(id);
-            if r.kind == Kind::Completed && (r.fence, r.holder) == (fence, holder) {
+            let own = (r.fence, r.holder) == (fence, holder) && !self.has_left();
+            let releases = matches!(self.verb, Verb::Release(_) | Verb::ReleaseClean(_));
+            let claim = self.config.extended && r.kind == Kind::Claim && !r.control.taken && !releases;
+            if own && claim {
+                unless_blind(self.config, Broken::LeaseLostOverItself)?;
+            }
+            if own && r.kind == Kind::Completed {
                 return Err(Broken::LeaseLostOverOwn);
             }
+        }
+        if self.has(Fault::EndClearsSpent) {
+            self.set_spent(false);
         }
         self.say(label, "LeaseLost")
     }
