@@ -156,7 +156,10 @@ impl Claim {
             deadline_ms: 0,
         })?;
         let Some(word) = carried else {
-            return Err(Error::new(ErrorKind::Conflict, "the claim was completed; nothing is left to hand over"));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "the claim was completed; nothing is left to hand over",
+            ));
         };
         // The claim's own word stays what it was: the record that waits is nobody's, and a completion in
         // another thread must not take it for this claim's.

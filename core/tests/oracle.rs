@@ -40,8 +40,8 @@ struct Pair {
     real: Real,
     /// Newest first; with its key, and who it is to the model.
     claims: Vec<(Claim, usize, Holder)>,
-    /// What was handed over, newest first; with key and fence.
-    bytes: Vec<(Vec<u8>, usize, u64)>,
+    /// What was handed over, newest first; with its key, and by whom.
+    bytes: Vec<(Vec<u8>, usize, Holder)>,
 }
 
 impl Pair {
@@ -118,7 +118,7 @@ impl Pair {
                 let (claim, key, own) = &claims[held(claim)?];
                 let (answer, handed) = real::hand_over(claim);
                 if let Some(handed) = handed {
-                    bytes.insert(0, (handed, *key, claim.fence().get()));
+                    bytes.insert(0, (handed, *key, *own));
                 }
                 (model.hand_over(*key, *own), answer)
             }
@@ -142,10 +142,10 @@ impl Pair {
     }
 
     fn adopt(&mut self, age: usize, way: Way) -> Option<(Answer, Answer)> {
-        let (bytes, key, fence) = &self.bytes[self.bytes.len().checked_sub(1)?.min(age)];
+        let (bytes, key, from) = &self.bytes[self.bytes.len().checked_sub(1)?.min(age)];
         let (answer, claim) = self.real.adopt(*key, bytes, way);
         let (expected, holder) = match way {
-            Way::Whole => self.model.adopt(*key, *fence),
+            Way::Whole => self.model.adopt(*key, *from),
             _ => (Answer::Error(ErrorKind::InvalidArgument), None),
         };
         if let (Some(claim), Some(holder)) = (claim, holder) {

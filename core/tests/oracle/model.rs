@@ -26,14 +26,21 @@ pub struct Record {
     pub state: State,
 }
 
+/// Whose a claim is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Held {
+    By(Holder),
+    /// Nobody's, since this one handed it over.
+    HandedOverBy(Holder),
+}
+
 #[derive(Clone, Debug)]
 pub enum State {
-    /// `holder`: nobody, between a hand-over and the adoption.
     Claimed {
         deadline: u64,
         effect: bool,
         in_doubt_on_crash: bool,
-        holder: Option<Holder>,
+        holder: Held,
     },
     /// `by`: nobody, if a claim did not end it.
     Ended {
@@ -190,7 +197,7 @@ impl Model {
         };
         let (grew, deadline) = (self.grew(key, fence), self.now + lease);
         let bound = binding.map(|given| (given.payload, given.rule)).or(bound);
-        let holder = Some(self.hold(note));
+        let holder = Held::By(self.hold(note));
         let state = State::Claimed { deadline, effect: false, in_doubt_on_crash, holder };
         let fence = fence.unwrap_or_default();
         self.keys.insert(key, Record { at: self.now, fence, attempt, bound, note, state });
@@ -229,7 +236,7 @@ impl Model {
     /// The claim, while it is the key's own.
     pub fn claim(&mut self, key: usize, own: Holder) -> Option<&mut Record> {
         let record = self.keys.get_mut(&key)?;
-        matches!(record.state, State::Claimed { holder, .. } if holder == Some(own)).then_some(record)
+        matches!(record.state, State::Claimed { holder, .. } if holder == Held::By(own)).then_some(record)
     }
 
     pub fn heartbeat(&mut self, key: usize, own: Holder, lease: u64) -> Answer {

@@ -2,7 +2,7 @@
 
 use semel::{ErrorKind, TerminalState, limits};
 
-use super::model::{Free, Holder, Model, Record, Standing, State};
+use super::model::{Free, Held, Holder, Model, Record, Standing, State};
 use super::ops::{Answer, Entry, Filter, LEASE_MS, Note, Reply, name};
 use super::real::NAMES;
 
@@ -25,7 +25,7 @@ impl Model {
         let (now, own_end) = (self.now, self.is_own_end(key, own));
         match self.claim(key, own) {
             Some(Record { at, state: State::Claimed { holder, .. }, .. }) => {
-                (*at, *holder) = (now, None);
+                (*at, *holder) = (now, Held::HandedOverBy(own));
                 Answer::HandedOver
             }
             _ if own_end => Answer::Error(ErrorKind::Conflict),
@@ -33,19 +33,21 @@ impl Model {
         }
     }
 
-    /// Of bytes that are whole. A claim that nobody holds any more may be adopted until it is forgotten, as
-    /// one that is held may be completed late.
-    pub fn adopt(&mut self, key: usize, handed: u64) -> (Answer, Option<Holder>) {
+    /// Of bytes that are whole, from this hand-over and no other one. A claim that nobody holds any more may
+    /// be adopted until it is forgotten, as one that is held may be completed late.
+    pub fn adopt(&mut self, key: usize, from: Holder) -> (Answer, Option<Holder>) {
         let (now, next) = (self.now, self.holders + 1);
         let stands = !matches!(self.standing(&self.keys[&key]), Standing::Absent);
-        let unheld = self.keys.get_mut(&key).filter(|record| stands && record.fence == handed);
-        let Some(Record { at, fence, attempt, note, state, .. }) = unheld else {
+        let record = self.keys.get_mut(&key).filter(|_| stands);
+        let Some(Record { at, fence, attempt, note, state: State::Claimed { deadline, holder, .. }, .. }) =
+            record
+        else {
             return (self.lost(key, None), None);
         };
-        let State::Claimed { deadline, holder: holder @ None, .. } = state else {
+        if *holder != Held::HandedOverBy(from) {
             return (self.lost(key, None), None);
-        };
-        (*at, *holder, *deadline) = (now, Some(next), (now + LEASE_MS).max(*deadline));
+        }
+        (*at, *holder, *deadline) = (now, Held::By(next), (now + LEASE_MS).max(*deadline));
         let (fence, attempt, note, deadline) = (*fence, *attempt, *note, *deadline);
         let holder = self.hold(note);
         (Answer::Adopted { fence, attempt, note, deadline }, Some(holder))
