@@ -183,12 +183,10 @@ fn an_ignored_fence_is_found() {
     ];
     let mut found = 0;
     for (test, name) in layouts {
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        let output = child
-            .args([test, "--exact", "--nocapture"])
-            .env("SEMEL_PLANT", "fence.ignored")
-            .output()
-            .unwrap();
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args([test, "--exact", "--nocapture"]).env("SEMEL_PLANT", "fence.ignored");
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let output = child::start(&mut command).wait_with_output().unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
         let counted = told.contains(&format!("PROVE conformance.{name} "));
         assert!(!output.status.success() && counted, "{test} did not notice it:\n{told}");
