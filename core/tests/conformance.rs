@@ -17,6 +17,8 @@ mod answers;
 mod child;
 #[path = "conformance/compare.rs"]
 mod compare;
+#[path = "conformance/keys.rs"]
+mod keys;
 #[path = "conformance/layout.rs"]
 mod layout;
 #[path = "conformance/mutate.rs"]
@@ -58,17 +60,17 @@ fn prove(name: &str, layout: Layout, at_least: usize) {
 
 #[test]
 fn memory_in_one_process() {
-    prove("memory.one_process", Layout::Memory, 140);
+    prove("memory.one_process", Layout::Memory, 170);
 }
 
 #[test]
 fn process_store_in_one_process() {
-    prove("process.one_process", Layout::OneProcess, 150);
+    prove("process.one_process", Layout::OneProcess, 180);
 }
 
 #[test]
 fn process_store_in_several_processes() {
-    prove("process.several_processes", Layout::Processes, 160);
+    prove("process.several_processes", Layout::Processes, 190);
 }
 
 #[test]
@@ -96,7 +98,7 @@ fn every_case_runs_somewhere() {
 
 /// What a script can see of an engine that is whole. Corrupt, Incompatible, Refused and Io need damage to
 /// files, and Omitted for StoreFull a full disk: the engine's own tests make them.
-const MET: [&str; 25] = [
+const MET: [&str; 27] = [
     "\"started\":",
     "\"fresh\"",
     "\"after_release\"",
@@ -120,6 +122,8 @@ const MET: [&str; 25] = [
     "\"conflict\"",
     "\"store_full\"",
     "\"unavailable\"",
+    "{\"key\":",
+    "\"made\":",
     "true",
     "false",
 ];
@@ -179,12 +183,10 @@ fn an_ignored_fence_is_found() {
     ];
     let mut found = 0;
     for (test, name) in layouts {
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        let output = child
-            .args([test, "--exact", "--nocapture"])
-            .env("SEMEL_PLANT", "fence.ignored")
-            .output()
-            .unwrap();
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args([test, "--exact", "--nocapture"]).env("SEMEL_PLANT", "fence.ignored");
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let output = child::start(&mut command).wait_with_output().unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
         let counted = told.contains(&format!("PROVE conformance.{name} "));
         assert!(!output.status.success() && counted, "{test} did not notice it:\n{told}");

@@ -8,7 +8,8 @@ use semel::*;
 use serde_json::{Value, json};
 
 use super::answers::{answered, done, entry, left_ms, peeked, reason, refusal, released, state_of};
-use super::order::{self, Begin, End, Options, Order, Resolve, Stands};
+use super::keys::{derived, key_is, made, normalized};
+use super::order::{self, Begin, Downstream, End, Options, Order, Resolve, Stands};
 use super::values::{Bytes, canonical, hex};
 
 /// Every manual clock starts here, a moment in 2027.
@@ -119,6 +120,16 @@ impl Actor {
             Order::HandOver { claim, label } => {
                 self.claim(claim).hand_over().map(|bytes| json!({"handed": hex(&bytes), "as": label}))
             }
+            Order::Derive { parts } => Ok(derived(parts)),
+            Order::Downstream(Downstream::OfClaim { claim, step }) => {
+                self.claim(claim).downstream(&step.0).map(|key| key_is(&key))
+            }
+            Order::Downstream(Downstream::Of { scope, key, step, secret }) => {
+                let secret = secret.as_ref().map(|secret| &secret.0[..]);
+                keys::downstream(&scope.0, &key.0, &step.0, secret).map(|key| key_is(&key))
+            }
+            Order::Normalize { format, min_len, key } => normalized(format, *min_len, &key.0),
+            Order::Make { kind, times } => made(kind, *times),
         }
     }
 

@@ -152,9 +152,12 @@ pub(crate) fn refusal(e: &Error, now_ms: u64) -> Value {
     }
 }
 
-/// The limit that a message names: its first word.
+/// The limit that a message is about: "key is 256 bytes; ...", "response_limit and meta_limit make ...", and
+/// not "key of 7 bytes is not as agreed".
 fn limit_of(e: &Error) -> Option<&'static str> {
     let message = e.to_string();
-    let first = message.split(' ').next();
-    limits::ALL.iter().map(|row| row.name).find(|name| Some(*name) == first)
+    let mut words = message.split(' ');
+    let (first, second) = (words.next()?, words.next()?);
+    let about = |name: &&str| *name == first && matches!(second, "is" | "and");
+    limits::ALL.iter().map(|row| row.name).find(about)
 }

@@ -6,9 +6,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, RwLock};
 
-use semel::Clock;
+use semel::{Builder, Clock, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,6 +27,23 @@ const ANSWER: &str = "ANSWER ";
 /// Children that serve nobody. They end when this process does: their input ends.
 static RESTING: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
+/// Written while a process is started, read while a store is opened. Between its fork and its own program a
+/// child holds whatever this process had open: a store that was closed meanwhile still looks attached, and
+/// one that lost its index is then rightly Unavailable.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Starts a process while no store is being opened here.
+pub(crate) fn start(command: &mut Command) -> std::process::Child {
+    let _alone = STARTING.write().unwrap_or_else(|e| e.into_inner());
+    command.spawn().unwrap()
+}
+
+/// Opens a store while no process is being started here.
+pub(crate) fn open(builder: Builder) -> semel::Result<Store> {
+    let _nobody_starts = STARTING.read().unwrap_or_else(|e| e.into_inner());
+    builder.open()
+}
+
 pub(crate) struct Child {
     process: std::process::Child,
     orders: ChildStdin,
@@ -41,13 +58,9 @@ impl Child {
             child.killed_on_drop = true;
             return child;
         }
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args([ENTRY, "--exact", "--nocapture"])
-            .env(CHILD, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([ENTRY, "--exact", "--nocapture"]).env(CHILD, "1");
+        let mut process = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
         let orders = process.stdin.take().unwrap();
         let answers = BufReader::new(process.stdout.take().unwrap());
         Self { process, orders, answers, killed_on_drop: true }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::actor::{Actor, START_MS, builder, millis};
 use super::answers::refusal;
-use super::child::Child;
+use super::child::{self, Child};
 use super::order::{Options, Order};
 use super::script::{Case, Need, parse};
 
@@ -90,7 +90,7 @@ impl Stage {
         let dir = (self.layout != Layout::Memory).then(|| self.dir.path());
         let opened = match shared {
             Some(store) => Ok(store),
-            None => at(dir, &self.options).clock(self.clock.clone()).open(),
+            None => child::open(at(dir, &self.options).clock(self.clock.clone())),
         };
         match opened {
             Ok(store) => {
@@ -196,7 +196,7 @@ pub(crate) fn at(dir: Option<&Path>, options: &Options) -> Builder {
 /// Opens a store of its own, elsewhere, and closes it again.
 pub(crate) fn open_new(options: &Options, in_memory: bool, now_ms: u64) -> Value {
     let dir = own_dir();
-    let opened: Result<Store, _> = at((!in_memory).then(|| dir.path()), options).open();
+    let opened: Result<Store, _> = child::open(at((!in_memory).then(|| dir.path()), options));
     opened.map_or_else(|e| refusal(&e, now_ms), |_| json!("ok"))
 }
 

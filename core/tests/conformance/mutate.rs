@@ -9,6 +9,9 @@ use super::values::is_bytes;
 /// Further than any answer.
 const FAR: i64 = 1 << 50;
 
+/// Arguments that are one of a few words.
+const CHOICES: [&str; 5] = ["on_crash", "to", "state", "format", "kind"];
+
 /// The case with one expectation changed, in every way there is.
 pub(crate) fn mutants(case: &Case) -> Vec<Case> {
     let mut found = Vec::new();
@@ -23,8 +26,8 @@ pub(crate) fn mutants(case: &Case) -> Vec<Case> {
     found
 }
 
-/// The case with one step outside the language: a verb or an argument nobody knows, a word too many, an
-/// expectation too few.
+/// The case with one step outside the language: a verb, an argument or a choice nobody knows, a word too
+/// many, an expectation too few.
 pub(crate) fn misspelt(case: &Case) -> Vec<Case> {
     let mut found = Vec::new();
     for (at, step) in case.steps.iter().enumerate() {
@@ -43,6 +46,17 @@ pub(crate) fn misspelt(case: &Case) -> Vec<Case> {
             });
         }
         spoil(&|step| drop(step.insert("do".to_owned(), json!("think"))));
+        for name in CHOICES {
+            let Some(chosen) = step.get(name) else { continue };
+            spoil(&|step| drop(step.insert(name.to_owned(), json!("think"))));
+            for (word, value) in chosen.as_object().into_iter().flatten() {
+                let word = format!("{word}_");
+                spoil(&|step| drop(step.insert(name.to_owned(), json!({ &word: value }))));
+                spoil(&|step| {
+                    step[name].as_object_mut().unwrap().insert(word.clone(), json!(1));
+                });
+            }
+        }
     }
     found
 }

@@ -85,9 +85,22 @@ pub(crate) enum Order {
         #[serde(rename = "as")]
         label: String,
     },
+    Derive {
+        parts: Vec<Bytes>,
+    },
+    Downstream(Downstream),
+    Normalize {
+        format: Format,
+        min_len: Option<u64>,
+        key: Name,
+    },
+    Make {
+        kind: Kind,
+        times: u64,
+    },
 }
 
-/// A scope: the default one, or that which is written.
+/// Text, written as bytes are. A scope that is left out is the default one.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Value")]
 pub(crate) struct Name(pub(crate) String);
@@ -103,7 +116,7 @@ impl TryFrom<Value> for Name {
 
     fn try_from(value: Value) -> Result<Self, String> {
         let bytes = Bytes::try_from(value)?;
-        String::from_utf8(bytes.0).map(Self).map_err(|_| "a scope is UTF-8".to_owned())
+        String::from_utf8(bytes.0).map(Self).map_err(|_| "this is text: UTF-8".to_owned())
     }
 }
 
@@ -163,6 +176,50 @@ pub(crate) struct Resolve {
     #[serde(default)]
     pub(crate) status: u16,
     pub(crate) ttl_ms: Option<u64>,
+}
+
+/// Of a claim, or of what is said alone.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub(crate) enum Downstream {
+    OfClaim {
+        claim: String,
+        step: Name,
+    },
+    Of {
+        #[serde(default)]
+        scope: Name,
+        key: Bytes,
+        step: Name,
+        secret: Option<Bytes>,
+    },
+}
+
+/// How a key must look.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Format {
+    Any,
+    Uuid,
+    UuidV4,
+    UuidV7,
+    Ulid,
+    Base64url,
+    Regex(String),
+}
+
+/// What makes a new key.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    UuidV4,
+    UuidV7,
+    #[serde(rename = "random_128")]
+    Random128,
+    #[serde(rename = "random_256")]
+    Random256,
+    /// Of this tenant.
+    Hybrid(Name),
 }
 
 /// The states that a list tells apart.

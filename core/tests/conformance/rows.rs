@@ -21,6 +21,6 @@ pub(crate) fn ids() -> Vec<String> {
 /// ``| `begin.replay` | ...``
 fn id(row: &str) -> Option<String> {
     let (id, _) = row.strip_prefix("| `")?.split_once("` |")?;
-    let plain = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_');
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_');
     (id.contains('.') && id.bytes().all(plain)).then(|| id.to_owned())
 }
