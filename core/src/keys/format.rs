@@ -140,7 +140,7 @@ impl Format {
         };
         let long_enough = |spelled: &Cow<'_, str>| spelled.len() >= self.min_len;
         spelled.filter(long_enough).ok_or_else(|| {
-            Error::invalid(format!("key of {} bytes is not as agreed: {}", key.len(), self.wanted()))
+            Error::invalid(format!("a key of {} bytes is not as agreed: {}", key.len(), self.wanted()))
         })
     }
 
