@@ -69,6 +69,6 @@ impl Carry<'_> {
             body: self.checkpoint,
             meta: &[],
         };
-        replace(engine, over, &draft, now_ms, self.steps)
+        replace(engine, over, &draft, now_ms, self.steps, || true)
     }
 }

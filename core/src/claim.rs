@@ -27,7 +27,8 @@ use crate::sync::{AtomicU64, Ordering};
 /// The right to run a request, handed to exactly one caller.
 ///
 /// Dropping a claim that was not ended releases it; once its effect is marked, it puts the key in doubt
-/// instead. Whoever is killed drops nothing: then the lease ends, and the key is taken over or in doubt.
+/// instead. A process that is killed drops nothing: the lease ends, and then the key is taken over or in
+/// doubt.
 #[must_use = "dropping a claim gives the key back"]
 pub struct Claim {
     handle: Arc<Handle>,
@@ -115,8 +116,9 @@ impl Claim {
     }
 
     /// Leaves bytes, at most 4 KiB, for whoever goes on with this request: the next claim finds them as its
-    /// [last checkpoint](Claim::last_checkpoint). They replace those left before; the lease stays as it
-    /// is. Ok after the claim's own completion, too, when nobody needs them any more.
+    /// [last checkpoint](Claim::last_checkpoint), unless it is for another payload. They replace those left
+    /// before; the lease stays as it is. A heartbeat of another thread waits until they are written. Ok after
+    /// the claim's own completion, too, when nobody needs them any more.
     ///
     /// # Errors
     /// `LeaseLost` if the key went on without this claim: stop. `InvalidArgument`, `StoreFull`, `Corrupt`,
@@ -176,7 +178,7 @@ impl Claim {
 
     /// The key to hand to the next service for this step, 1 to 255 bytes: see
     /// [`keys::downstream`](crate::keys::downstream). Every attempt of this request gets the same, under the
-    /// store's [`downstream_key`](crate::Builder::downstream_key) if it has one.
+    /// store's [`downstream_secret`](crate::Builder::downstream_secret) if it has one.
     ///
     /// # Errors
     /// `InvalidArgument`, `Corrupt`, `Io`.
@@ -184,7 +186,7 @@ impl Claim {
         let record = self.record()?;
         let (scope, key) = record.identity();
         let scope = str::from_utf8(scope).map_err(|_| Error::corrupt("the claim's scope is not UTF-8"))?;
-        keys::downstream(scope, key, step, self.handle.defaults.downstream_key.as_deref())
+        keys::downstream(scope, key, step, self.handle.defaults.downstream_secret.as_deref())
     }
 
     /// Marks the point of no return, before the first effect outside. From here on a crash puts the key in
@@ -346,7 +348,7 @@ impl Claim {
     fn await_checkpoint(&self, before: Word) -> Result<()> {
         drop(self.changing.lock());
         if self.word() == before && self.state.load(Ordering::Acquire) != HANDED_OVER {
-            return Err(Error::corrupt("the record that carries this claim on is damaged"));
+            return Err(self.lost(None)); // carried on by another process: a fork has copied the claim
         }
         Ok(())
     }
@@ -377,6 +379,11 @@ impl Claim {
             return Ok(released);
         }
         Err(self.lost_to_successor()?)
+    }
+
+    /// Whether it may still be ended or given back here.
+    pub(crate) fn is_running(&self) -> bool {
+        self.state.load(Ordering::Acquire) == RUNNING
     }
 
     /// Spends the claim without giving the key back: its lease ends, and what it said of a crash holds.

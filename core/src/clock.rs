@@ -11,6 +11,14 @@ use std::time::Duration;
 use crate::os;
 use crate::sync::{AtomicU64, Ordering};
 
+/// The last time there is: so far ahead that no lease or time to live from there on leaves the 45 bits of a
+/// deadline.
+pub(crate) const LAST_MS: u64 = 1 << 44;
+
+fn ms_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(LAST_MS).min(LAST_MS)
+}
+
 /// Where a handle reads time from.
 #[derive(Clone)]
 pub struct Clock(Source);
@@ -28,15 +36,19 @@ impl Clock {
     }
 
     /// A clock that stands still until it is [advanced](Clock::advance), starting at this time since the
-    /// epoch. Its clones share it. For tests: every process of a store must read the same clock.
+    /// epoch. Its clones share it. It ends in the year 2527. For tests: every process of a store must read
+    /// the same clock.
     pub fn manual(start: Duration) -> Self {
-        Self(Source::Manual(Arc::new(AtomicU64::new(start.as_millis() as u64))))
+        Self(Source::Manual(Arc::new(AtomicU64::new(ms_of(start)))))
     }
 
     /// Moves a manual clock forward; does nothing to the system's.
     pub fn advance(&self, by: Duration) {
-        if let Source::Manual(ms) = &self.0 {
-            ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
+        let Source::Manual(ms) = &self.0 else { return };
+        let mut now = ms.load(Ordering::SeqCst);
+        let after = |now: u64| now.saturating_add(ms_of(by)).min(LAST_MS);
+        while let Err(changed) = ms.compare_exchange(now, after(now), Ordering::SeqCst, Ordering::SeqCst) {
+            now = changed;
         }
     }
 
@@ -63,5 +75,22 @@ impl fmt::Debug for Clock {
             Source::System => "Clock::system",
             Source::Manual(_) => "Clock::manual",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_neither_runs_back_nor_past_its_end() {
+        let clock = Clock::manual(Duration::from_millis(5));
+        clock.advance(Duration::from_millis(7));
+        assert_eq!(clock.boot_ms(), 12);
+        clock.advance(Duration::MAX);
+        assert_eq!((clock.boot_ms(), clock.wall_ms()), (LAST_MS, LAST_MS));
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(clock.boot_ms(), LAST_MS);
+        assert_eq!(Clock::manual(Duration::MAX).boot_ms(), LAST_MS);
     }
 }

@@ -70,8 +70,20 @@ impl<'a> Ending<'a> {
         holder: Holder,
         now_ms: u64,
     ) -> Result<bool> {
+        self.write_if(engine, over, holder, now_ms, || true)
+    }
+
+    /// As [`write`](Self::write), if the owner of what was found can be shut out.
+    pub(crate) fn write_if(
+        &self,
+        engine: &Engine,
+        over: &Over<'_>,
+        holder: Holder,
+        now_ms: u64,
+        shut_out: impl FnOnce() -> bool,
+    ) -> Result<bool> {
         let draft = self.draft(&over.record, holder, now_ms)?;
-        Ok(replace(engine, over, &draft, now_ms, self.steps)?.is_some())
+        Ok(replace(engine, over, &draft, now_ms, self.steps, shut_out)?.is_some())
     }
 
     fn draft<'d>(&'d self, seen: &'d Record<'_>, holder: Holder, now_ms: u64) -> Result<Draft<'d>> {

@@ -20,7 +20,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum ErrorKind {
     /// An argument is outside its limit. Mend the call; the message names the limit.
     InvalidArgument = 1,
-    /// The claim is no longer this caller's: its lease ended and another took over, or the key was resolved.
+    /// The claim is not this caller's, or not any more: its lease ended and another took over, it was handed
+    /// over, adopted by another, or the key was resolved.
     /// Stop, undo nothing that the winner may rely on, and serve [`Error::winner`] if there is one.
     LeaseLost = 2,
     /// The record is not in the state that this verb ends, or its fence is another. Look again with `peek`.
@@ -70,7 +71,7 @@ impl Error {
     }
 
     pub(crate) fn lease_lost(winner: Option<Replay>) -> Self {
-        let message = "the claim was lost: its lease ended and the key went on without it";
+        let message = "the claim is not held here: the key went on without it, or it was handed over";
         Self(Box::new(Inner { kind: ErrorKind::LeaseLost, message: message.into(), source: None, winner }))
     }
 

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::fault::{kill_point, planted};
 use crate::index::{Slot, Word};
-use crate::key::fingerprint::Bound;
+use crate::key::fingerprint::{Bound, Match};
 use crate::key::{Identity, Place};
 use crate::log::append::Appended;
 use crate::log::draft::Draft;
@@ -47,7 +47,7 @@ pub(crate) enum Grant<T> {
 }
 
 /// The record that is to be replaced, until when it must be outlived, and why it may be replaced.
-struct Seen<'r> {
+struct Former<'r> {
     record: Record<'r>,
     keep_ms: u64,
     reason: StartReason,
@@ -76,12 +76,14 @@ pub(crate) fn grant<T>(
                     return Ok(Grant::Answered(answer));
                 }
                 let (keep_ms, reason) = (record.keep_ms()?, reason_after(judged.standing));
+                let former = Former { record, keep_ms, reason };
+                let draft = asked.draft(engine, Some(&former), now_ms);
+                // Before its owner is shut out: where there is no room, nothing was changed.
+                let appended = engine.append(&draft, now_ms)?;
                 if !judged.take(&record) {
                     continue;
                 }
                 kill_point!("begin.taken");
-                let draft = asked.draft(engine, Some(&Seen { record, keep_ms, reason }), now_ms);
-                let appended = engine.append(&draft, now_ms)?;
                 asked.put(engine, &draft, appended, slot, word, reason)?
             }
             Look::Full => return Err(index_full(engine)),
@@ -123,15 +125,28 @@ impl Asked<'_> {
         Ok(Some(Grant::Granted { slot, word, fence: draft.fence, attempt: draft.attempt, reason }))
     }
 
-    /// The record, over the one that was seen of the key.
-    fn draft<'d>(&'d self, engine: &Engine, seen: Option<&Seen<'d>>, now_ms: u64) -> Draft<'d> {
-        let header = seen.map(|seen| seen.record.header);
+    /// What an earlier run of this request left. A key that was given back may be used for another payload:
+    /// then it is another request, and what that one left is none of its business.
+    fn checkpoint<'r>(&self, engine: &Engine, former: &Former<'r>) -> &'r [u8] {
+        let same = match (former.record.fingerprint(), &self.bound) {
+            (Some(stored), Some(bound)) => bound.compare(&stored, engine.seal()) != Match::Different,
+            _ => true,
+        };
+        match former.reason {
+            StartReason::AfterRelease | StartReason::Takeover if same => former.record.checkpoint(),
+            _ => &[],
+        }
+    }
+
+    /// The record, over the one that was found of the key.
+    fn draft<'d>(&'d self, engine: &Engine, former: Option<&Former<'d>>, now_ms: u64) -> Draft<'d> {
+        let header = former.map(|former| former.record.header);
         let version = version::next(header.map_or(0, |header| header.version), now_ms);
-        let outlived_ms = seen.map_or(0, |seen| seen.keep_ms);
+        let outlived_ms = former.map_or(0, |former| former.keep_ms);
         // Who takes over without a payload must not unbind the key from the one it began with.
-        let inherited = seen
-            .filter(|seen| seen.reason == StartReason::Takeover)
-            .and_then(|seen| seen.record.fingerprint());
+        let inherited = former
+            .filter(|former| former.reason == StartReason::Takeover)
+            .and_then(|former| former.record.fingerprint());
         let empty = Draft {
             kind: Kind::Completed,
             identity: self.identity,
@@ -142,9 +157,9 @@ impl Asked<'_> {
             keep_ms: outlived_ms,
             deadline_ms: 0,
             has_effect: false,
-            attempt: seen.map_or(1, Seen::next_attempt),
+            attempt: former.map_or(1, Former::next_attempt),
             holder: Holder::NOBODY,
-            previous: seen.map(|seen| seen.record.address),
+            previous: former.map(|former| former.record.address),
             fingerprint: self.bound.as_ref().map(Bound::written_form).or(inherited),
             in_doubt_on_crash: false,
             status: 0,
@@ -162,7 +177,7 @@ impl Asked<'_> {
                     deadline_ms,
                     holder: engine.holder(),
                     in_doubt_on_crash: on_crash == OnCrash::InDoubt,
-                    body: seen.map_or(&[], Seen::checkpoint),
+                    body: former.map_or(&[], |former| self.checkpoint(engine, former)),
                     ..empty
                 }
             }
@@ -174,21 +189,13 @@ impl Asked<'_> {
     }
 }
 
-impl<'r> Seen<'r> {
+impl<'r> Former<'r> {
     fn next_attempt(&self) -> u16 {
         match self.reason {
             StartReason::AfterRelease | StartReason::Takeover => {
                 self.record.header.attempt().saturating_add(1)
             }
             StartReason::Fresh | StartReason::Adopted => 1,
-        }
-    }
-
-    /// What an earlier run of the same request left.
-    fn checkpoint(&self) -> &'r [u8] {
-        match self.reason {
-            StartReason::AfterRelease | StartReason::Takeover => self.record.checkpoint(),
-            StartReason::Fresh | StartReason::Adopted => &[],
         }
     }
 }

@@ -47,7 +47,7 @@ pub const META: Limit = limit("meta_limit", "bytes", 64 * KIB, 0, 64 * KIB);
 /// What a claim leaves for whoever takes over.
 pub const CHECKPOINT: Limit = limit("checkpoint", "bytes", 0, 0, 4 * KIB);
 /// Length of the application's key for downstream keys.
-pub const DOWNSTREAM_KEY: Limit = limit("downstream_key", "bytes", 0, 16, KIB);
+pub const DOWNSTREAM_SECRET: Limit = limit("downstream_secret", "bytes", 0, 16, KIB);
 /// Name of a step, of which a downstream key is made.
 pub const STEP: Limit = limit("step", "bytes", 0, 1, 255);
 /// The tenant in front of a hybrid key.
@@ -71,7 +71,7 @@ pub const ALL: [Limit; 15] = [
     RESPONSE,
     META,
     CHECKPOINT,
-    DOWNSTREAM_KEY,
+    DOWNSTREAM_SECRET,
     STEP,
     TENANT,
     MIN_LEN,

@@ -56,7 +56,7 @@ impl Query {
         self
     }
 
-    /// Those that are in their state since this time, by the store's clock, or since a later one.
+    /// Those whose [`since`](Entry::since) is this time, by the store's clock, or a later one.
     #[must_use]
     pub fn since(mut self, time: SystemTime) -> Self {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::claim::Claim;
 use crate::error::Error;
-use crate::outcome::{InDoubt, Mismatch, Omitted, Outcome, Replay, TerminalState};
+use crate::outcome::{InDoubt, Mismatch, Omitted, Outcome, Peek, Replay, TerminalState};
 use crate::request::{OnCrash, Request, Response};
 use crate::store::Store;
 
@@ -29,7 +29,8 @@ pub enum OnceError<E> {
     Store(Error),
 }
 
-/// A result that could not be recorded. The next caller meets what a crash would have left.
+/// A result that could not be recorded. The key stands as if the process had died here, or has gone on
+/// without it.
 pub struct Unrecorded {
     result: Vec<u8>,
     error: Error,
@@ -99,36 +100,62 @@ impl Store {
         R: Into<Vec<u8>>,
     {
         let request = Request::new(scope, key).payload(payload).on_crash(on_crash);
-        let mut pause = FIRST_LOOK;
+        let mut run = Some(run);
         loop {
             match self.begin(request).map_err(OnceError::Store)? {
-                Outcome::Started(claim) => return run_once(claim, run),
-                Outcome::Replay(it) if it.state() == TerminalState::Completed => return Ok(it.into_body()),
-                Outcome::Replay(it) => return Err(OnceError::FailedBefore(it)),
+                Outcome::Started(claim) => {
+                    let Some(run) = run.take() else {
+                        // It ran here, and what it did with its claim was undone by somebody since.
+                        claim.abandon();
+                        return Err(OnceError::Store(Error::lease_lost(None)));
+                    };
+                    if let Some(result) = run_once(claim, run)? {
+                        return Ok(result);
+                    }
+                }
+                Outcome::Replay(it) => return replayed(it),
                 Outcome::Mismatch(it) => return Err(OnceError::Mismatch(it)),
                 Outcome::InDoubt(it) => return Err(OnceError::InDoubt(it)),
                 Outcome::Omitted(it) => return Err(OnceError::Omitted(it)),
-                Outcome::InProgress(it) => {
-                    std::thread::sleep(pause.min(it.lease_left()));
-                    pause = (pause * 2).min(LAST_LOOK);
-                }
+                Outcome::InProgress(_) => self.wait_while_in_progress(scope, key.as_ref())?,
             }
         }
     }
+
+    /// Looks again and again, less and less often, until no claim's lease runs.
+    fn wait_while_in_progress<E>(&self, scope: &str, key: &[u8]) -> Result<(), OnceError<E>> {
+        let mut pause = FIRST_LOOK;
+        while let Some(Peek::InProgress(it)) = self.peek(scope, key).map_err(OnceError::Store)? {
+            std::thread::sleep(pause.min(it.lease_left()));
+            pause = (pause * 2).min(LAST_LOOK);
+        }
+        Ok(())
+    }
 }
 
+fn replayed<E>(it: Replay) -> Result<Vec<u8>, OnceError<E>> {
+    match it.state() {
+        TerminalState::Completed => Ok(it.into_body()),
+        TerminalState::Failed => Err(OnceError::FailedBefore(it)),
+    }
+}
+
+/// `None` if the function itself ended the claim: then its caller is answered as everybody else is.
 fn run_once<R: Into<Vec<u8>>, E>(
     claim: Claim,
     run: impl FnOnce(&Claim) -> Result<R, E>,
-) -> Result<Vec<u8>, OnceError<E>> {
+) -> Result<Option<Vec<u8>>, OnceError<E>> {
     let result = run(&claim).map_err(OnceError::Failed)?.into();
-    let Err(error) = claim.complete(Response::new(&result)) else { return Ok(result) };
+    let was_running = claim.is_running();
+    let Err(error) = claim.complete(Response::new(&result)) else {
+        return Ok(was_running.then_some(result));
+    };
     // It ran: giving the key back would run it again at once, whatever was said of a crash.
     claim.abandon();
     match error.winner() {
         // The one true answer is the winner's.
-        Some(winner) if winner.state() == TerminalState::Completed => Ok(winner.body().to_vec()),
-        _ => Err(OnceError::Unrecorded(Unrecorded { result, error })),
+        Some(winner) => replayed(winner.clone()).map(Some),
+        None => Err(OnceError::Unrecorded(Unrecorded { result, error })),
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Defaults {
     pub(crate) meta_limit: usize,
     pub(crate) keyed_fingerprints: bool,
     pub(crate) unverifiable: Unverifiable,
-    pub(crate) downstream_key: Option<Arc<[u8]>>,
+    pub(crate) downstream_secret: Option<Arc<[u8]>>,
 }
 
 /// The options of a store, checked.
@@ -60,7 +60,7 @@ pub struct Builder {
     meta_limit: u64,
     keyed_fingerprints: bool,
     unverifiable: Unverifiable,
-    downstream_key: Option<Arc<[u8]>>,
+    downstream_secret: Option<Arc<[u8]>>,
     segment: u64,
     first_generation: u64,
     processes: u64,
@@ -79,7 +79,7 @@ impl Default for Builder {
             meta_limit: limits::META.default,
             keyed_fingerprints: false,
             unverifiable: Unverifiable::Accept,
-            downstream_key: None,
+            downstream_secret: None,
             segment: limits::SEGMENT.default,
             first_generation: limits::FIRST_GENERATION.default,
             processes: limits::PROCESSES.default,
@@ -162,11 +162,12 @@ impl Builder {
         self
     }
 
-    /// A key of the application's, 16 to 1024 bytes, under which [`downstream`](crate::Claim::downstream)
-    /// makes its keys, so that nobody else can. It must be the same for as long as a retry may come.
+    /// A secret of the application's, 16 to 1024 bytes, under which [`downstream`](crate::Claim::downstream)
+    /// makes its keys: nobody who knows a client's key can foretell them. It must be the same for as long as
+    /// a retry may come.
     #[must_use]
-    pub fn downstream_key<K: AsRef<[u8]> + ?Sized>(mut self, key: &K) -> Self {
-        self.downstream_key = Some(key.as_ref().into());
+    pub fn downstream_secret<K: AsRef<[u8]> + ?Sized>(mut self, key: &K) -> Self {
+        self.downstream_secret = Some(key.as_ref().into());
         self
     }
 
@@ -212,10 +213,10 @@ impl Builder {
             meta_limit: limits::META.check(self.meta_limit)? as usize,
             keyed_fingerprints: self.keyed_fingerprints,
             unverifiable: self.unverifiable,
-            downstream_key: self.downstream_key,
+            downstream_secret: self.downstream_secret,
         };
-        if let Some(key) = &defaults.downstream_key {
-            limits::DOWNSTREAM_KEY.check(key.len() as u64)?;
+        if let Some(key) = &defaults.downstream_secret {
+            limits::DOWNSTREAM_SECRET.check(key.len() as u64)?;
         }
         Ok(Plan {
             path: self.path,

@@ -24,13 +24,15 @@ pub(crate) struct Over<'r> {
     pub(crate) record: Record<'r>,
 }
 
-/// Puts the record there; `None` if the slot no longer holds the word expected.
+/// Puts the record there; `None` if the slot no longer holds the word expected, or the owner of what stands
+/// there could not be shut out. That comes last before the swap: where there is no room, nothing was changed.
 pub(crate) fn replace(
     engine: &Engine,
     over: &Over<'_>,
     draft: &Draft<'_>,
     now_ms: u64,
     steps: &Steps,
+    shut_out: impl FnOnce() -> bool,
 ) -> Result<Option<Word>> {
     if engine.load(over.slot) != over.word && !planted!("fence.ignored") {
         return Ok(None); // lost already: nothing need be written to find that out
@@ -38,6 +40,9 @@ pub(crate) fn replace(
     let appended = append(engine, draft, now_ms)?;
     let word = Word::new(draft.place.tag(), appended.address);
     kill_point!(steps.appended);
+    if !shut_out() {
+        return Ok(None);
+    }
     let from = if planted!("fence.ignored") { engine.load(over.slot) } else { over.word };
     if !engine.swap(over.slot, from, word) {
         return Ok(None);
@@ -48,14 +53,17 @@ pub(crate) fn replace(
     Ok(Some(word))
 }
 
-/// Appends. Where there is no room for another segment, what has been started can still go on and end: a
-/// claim as it is, an ending without what it carries, in whatever room is left.
+/// Appends. Where there is no room for another segment, what has been started can still go on and end, in
+/// whatever room is left: a completion without its response, anything else as it is. A checkpoint is not
+/// given up for room: the claim that stands has it, and says the same.
 fn append<'e>(engine: &'e Engine, draft: &Draft<'_>, now_ms: u64) -> Result<Appended<'e>> {
     match engine.append(draft, now_ms) {
         Err(e) if e.kind() == ErrorKind::StoreFull => {
             let appended = match draft.kind {
-                Kind::Claim => engine.append_anywhere(draft, now_ms),
-                _ => engine.append_anywhere(&without_body(draft), now_ms),
+                Kind::Completed | Kind::Failed => engine
+                    .append_anywhere(draft, now_ms)
+                    .or_else(|| engine.append_anywhere(&without_body(draft), now_ms)),
+                _ => engine.append_anywhere(draft, now_ms),
             };
             appended.ok_or(e)
         }

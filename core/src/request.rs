@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::key::Seal;
 use crate::key::fingerprint::{self, Bound, Fingerprint};
 
-/// What happens to a claim whose owner died, or let its lease end, before it marked an effect.
+/// What happens to a claim whose owner died, or let its lease end, before it marked an effect. A claim that
+/// is dropped, by an error or a panic of its owner, is no such claim: it is given back.
 ///
 /// After [`begin_effect`](crate::Claim::begin_effect) the key is always in doubt: a second run is never the
 /// answer to a crash from there on.

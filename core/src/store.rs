@@ -1,6 +1,7 @@
 //! The hall: a store, and the verbs that name a key. Each verb is its list of steps; the steps live in the
 //! rooms below, and the protocol they follow is written down in `docs/concurrency.md`.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{kill_point, planted};
 use crate::grant::{Asked, Grant, Purpose, grant};
 use crate::handover::HandOver;
-use crate::key::Identity;
 use crate::key::fingerprint::{Bound, Match};
+use crate::key::{Identity, Seal};
 use crate::limits;
 use crate::list::{List, Query};
 use crate::log::record::{Holder, Kind, Record};
@@ -104,31 +105,25 @@ impl Store {
                 on_crash: request.on_crash,
             },
         };
+        let is_unverifiable = Cell::new(false);
         let granted = grant(engine, &asked, |record, standing, now_ms| {
-            let matched = self.matched(record, standing, asked.bound.as_ref())?;
+            let matched = match matched(record, standing, asked.bound.as_ref(), engine.seal()) {
+                Match::Unverifiable => {
+                    is_unverifiable.set(true);
+                    defaults.unverifiable.counts_as()
+                }
+                matched => matched,
+            };
             Ok(answer(record, standing, matched, now_ms))
         })?;
+        if is_unverifiable.get() {
+            engine.count(Counter::Unverifiable)?;
+        }
         Ok(match granted {
             Grant::Answered(outcome) => outcome,
             Grant::Granted { slot, word, fence, attempt, reason } => {
                 Outcome::Started(Claim::new(self.0.clone(), slot, word, Fence(fence), attempt, reason))
             }
-        })
-    }
-
-    /// How a request's fingerprint compares with a live record's.
-    fn matched(&self, record: &Record<'_>, standing: Standing, bound: Option<&Bound>) -> Result<Match> {
-        let Handle { engine, defaults } = &*self.0;
-        let (Some(stored), Some(bound)) = (record.fingerprint(), bound) else { return Ok(Match::Same) };
-        let is_live = !matches!(standing, Standing::Released | Standing::Expired);
-        let matched = bound.compare(&stored, engine.seal());
-        if matched != Match::Unverifiable || !is_live {
-            return Ok(matched);
-        }
-        engine.count(Counter::Unverifiable)?;
-        Ok(match defaults.unverifiable {
-            Unverifiable::Accept => Match::Same,
-            Unverifiable::Reject => Match::Different,
         })
     }
 
@@ -139,7 +134,8 @@ impl Store {
     /// in between repeats it. Where neither will do, [`begin`](Store::begin) and complete.
     ///
     /// `true` exactly where a begin would be `Started`, so `false` for a key that a claim holds or that is in
-    /// doubt.
+    /// doubt. Use a scope that begin does not use: over a request whose claim was lost it ends the key with
+    /// an empty response, which is then replayed.
     ///
     /// # Errors
     /// `InvalidArgument` for a key, scope or ttl outside its limit; `StoreFull`, `Corrupt`, `Io`.
@@ -156,7 +152,8 @@ impl Store {
     }
 
     /// Takes up a claim that was [handed over](Claim::hand_over), in whichever process: the same fence and
-    /// attempt, and a lease of at least this handle's default from now.
+    /// attempt, and a lease of at least this handle's default from now. The bytes are good for one adoption,
+    /// and for this store: one that was copied or restored would adopt them, too.
     ///
     /// # Errors
     /// `InvalidArgument` for bytes that this store did not hand out; `LeaseLost` if somebody adopted them
@@ -227,11 +224,12 @@ impl Store {
             if over.record.header.fence != fence.0 {
                 return Err(not_in_doubt("it is in doubt under another fence"));
             }
-            if !judged.take(&over.record) {
-                continue;
-            }
-            kill_point!("resolve.taken");
-            if ending.write(&self.0.engine, &over, Holder::NOBODY, now_ms)? {
+            let shut_out = || {
+                let taken = judged.take(&over.record);
+                kill_point!("resolve.taken");
+                taken
+            };
+            if ending.write_if(&self.0.engine, &over, Holder::NOBODY, now_ms, shut_out)? {
                 return Ok(());
             }
         }
@@ -302,6 +300,24 @@ impl Store {
                 Outcome::Started(_) | Outcome::Mismatch(_) => None,
             }),
         })
+    }
+}
+
+/// How a request's fingerprint compares with a live record's.
+fn matched(record: &Record<'_>, standing: Standing, bound: Option<&Bound>, seal: &Seal) -> Match {
+    match (standing, record.fingerprint(), bound) {
+        (Standing::Released | Standing::Expired, ..) => Match::Same,
+        (_, Some(stored), Some(bound)) => bound.compare(&stored, seal),
+        _ => Match::Same,
+    }
+}
+
+impl Unverifiable {
+    fn counts_as(self) -> Match {
+        match self {
+            Self::Accept => Match::Same,
+            Self::Reject => Match::Different,
+        }
     }
 }
 

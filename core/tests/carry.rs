@@ -61,6 +61,22 @@ fn a_release_leaves_the_checkpoint_and_a_drop_does() {
     });
 }
 
+/// Whoever resumes another order's work charges the wrong one.
+#[test]
+fn a_released_checkpoint_is_for_the_same_payload_only() {
+    on_each(|store, _| {
+        for (payload, left) in [("payload", "page 1"), ("another", "")] {
+            let claim = start(store, payload);
+            claim.checkpoint("page 1").unwrap();
+            claim.release().unwrap();
+            let request = Request::new("scope", payload).payload(payload);
+            let Outcome::Started(next) = store.begin(request).unwrap() else { panic!("not released") };
+            assert_eq!((next.reason(), next.attempt()), (StartReason::AfterRelease, 2));
+            assert_eq!(next.last_checkpoint().unwrap(), left.as_bytes(), "{payload}");
+        }
+    });
+}
+
 #[test]
 fn a_completion_does_not_leave_the_checkpoint() {
     on_each(|store, clock| {

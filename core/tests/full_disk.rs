@@ -9,6 +9,7 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use common::{
     begin, body, complete, in_own_mounts, index_of, mount_tmpfs, names, replay_of, run, small, start, text,
@@ -222,4 +223,62 @@ fn without_room_in_shared_memory_the_index_goes_to_the_store_itself() {
     index_of(Path::new("/dev/shm"));
     let claim = start(&plain().open().unwrap(), "m");
     drop(claim);
+}
+
+/// A refusal for want of room once shut the owner of an orphaned claim out, and a release once gave its
+/// checkpoint up for room.
+#[test]
+fn what_a_full_log_refuses_changes_nothing_and_no_checkpoint_is_given_up() {
+    if !in_own_mounts("what_a_full_log_refuses_changes_nothing_and_no_checkpoint_is_given_up") {
+        return;
+    }
+    let dir = disk("8m");
+    let clock = Clock::manual(Duration::from_secs(1_800_000_000));
+    let store = on_disk(dir.path()).clock(clock.clone()).open().unwrap();
+    let ballast = dir.path().join("disk/ballast");
+    fs::write(&ballast, vec![0; 2 << 20]).unwrap();
+    let (late, doubtful, given) = (start(&store, "late"), start(&store, "doubtful"), start(&store, "given"));
+    let waiting = start(&store, "waiting").hand_over().unwrap();
+    late.checkpoint("page 1").unwrap();
+    doubtful.checkpoint("ref 17").unwrap();
+    doubtful.begin_effect().unwrap();
+    given.checkpoint(&[7; 3000]).unwrap();
+    let mut held = Vec::new();
+    let full = loop {
+        match store.begin(Request::new("scope", &format!("new {}", held.len()))) {
+            Ok(Outcome::Started(claim)) => held.push(claim),
+            Ok(other) => panic!("{other:?}"),
+            Err(e) => break e,
+        }
+    };
+    is_full(&full, &dir.path().join("disk/store/log"));
+
+    // The claims that are given back: with their checkpoints, or not at all.
+    let _ = doubtful.release();
+    let Ok(Some(Peek::InDoubt(doubt))) = store.peek("scope", "doubtful") else { panic!("not in doubt") };
+    assert_eq!(doubt.checkpoint(), b"ref 17");
+    let _ = store.resolve("scope", "doubtful", doubt.fence(), Resolution::Release);
+    let _ = given.release();
+
+    // The leases end; nobody can take over, and whoever was late goes on.
+    clock.advance(Duration::from_secs(31));
+    for key in ["late", "waiting"] {
+        let refused = store.begin(Request::new("scope", key)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StoreFull, "{key}: {refused}");
+        let refused = store.mark_seen("scope", key, Duration::from_secs(1)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StoreFull, "{key}: {refused}");
+    }
+    late.heartbeat(Duration::from_secs(60)).unwrap();
+    assert_eq!(text(&begin(&store, "late")), "InProgress");
+    late.begin_effect().unwrap();
+
+    fs::remove_file(&ballast).unwrap();
+    assert_eq!(store.adopt(&waiting).unwrap().reason(), StartReason::Adopted);
+    late.complete(Response::new("done")).unwrap();
+    for (key, left) in [("given", &[7; 3000][..]), ("doubtful", b"ref 17")] {
+        if let Ok(Some(Peek::InDoubt(doubt))) = store.peek("scope", key) {
+            store.resolve("scope", key, doubt.fence(), Resolution::Release).unwrap();
+        }
+        assert_eq!(start(&store, key).last_checkpoint().unwrap(), left, "{key}");
+    }
 }

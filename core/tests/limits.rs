@@ -45,7 +45,7 @@ fn the_table_is_the_one_that_is_promised() {
         ("response_limit", "bytes", mib, 0, 16 * mib),
         ("meta_limit", "bytes", 64 * kib, 0, 64 * kib),
         ("checkpoint", "bytes", 0, 0, 4 * kib),
-        ("downstream_key", "bytes", 0, 16, kib),
+        ("downstream_secret", "bytes", 0, 16, kib),
         ("step", "bytes", 0, 1, 255),
         ("tenant", "bytes", 0, 1, 219),
         ("min_len", "bytes", 0, 1, 255),
@@ -125,13 +125,13 @@ fn a_checkpoint_has_0_to_4096_bytes() {
 }
 
 #[test]
-fn a_downstream_key_has_16_to_1024_bytes() {
+fn a_downstream_secret_has_16_to_1024_bytes() {
     for (bytes, fits) in [(15, false), (16, true), (1024, true), (1025, false), (0, false)] {
-        let opened = tiny().downstream_key(&vec![7; bytes]).open();
+        let opened = tiny().downstream_secret(&vec![7; bytes]).open();
         if fits {
             opened.unwrap();
         } else {
-            refused(&limits::DOWNSTREAM_KEY, opened);
+            refused(&limits::DOWNSTREAM_SECRET, opened);
         }
     }
 }

@@ -55,6 +55,27 @@ fn it_runs_once_and_answers_every_caller() {
     });
 }
 
+/// By the function itself: then its caller is told what everybody is told.
+#[test]
+fn a_claim_that_the_function_ended_answers_its_caller_too() {
+    on_each(|store, _| {
+        let completes = |claim: &Claim| {
+            claim.complete(Response::new("recorded")).unwrap();
+            Ok("returned".into())
+        };
+        assert_eq!(once(store, "completed", completes).unwrap(), b"recorded");
+        assert_eq!(once(store, "completed", never).unwrap(), b"recorded");
+        let fails = |claim: &Claim| {
+            claim.fail(Response::new("no")).unwrap();
+            Ok("returned".into())
+        };
+        for run in [fails, never] {
+            let Err(OnceError::FailedBefore(it)) = once(store, "failed", run) else { panic!("not failed") };
+            assert_eq!(it.body(), b"no");
+        }
+    });
+}
+
 #[test]
 fn of_eight_threads_one_runs_it_and_all_get_its_result() {
     on_each(|store, _| {
@@ -194,9 +215,10 @@ fn who_lost_the_lease_gets_the_winners_result_or_keeps_its_own() {
         };
         let won = robbed("k", &|winner| winner.complete(Response::new("the winner's")).unwrap());
         assert_eq!(won.unwrap(), b"the winner's");
+        let failed = robbed("failed", &|winner| winner.fail(Response::new("no")).unwrap());
+        assert!(matches!(failed, Err(OnceError::FailedBefore(it)) if it.body() == b"no"));
         for (key, winner) in [
-            ("failed", (|winner| winner.fail(Response::new("no")).unwrap()) as fn(Claim)),
-            ("running", |winner| drop(winner.hand_over().unwrap())),
+            ("running", (|winner| drop(winner.hand_over().unwrap())) as fn(Claim)),
             ("released", |winner| assert_eq!(winner.release().unwrap(), Released::Absent)),
         ] {
             let Err(OnceError::Unrecorded(it)) = robbed(key, &winner) else { panic!("{key}: recorded") };

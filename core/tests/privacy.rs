@@ -85,7 +85,7 @@ fn what_a_caller_hands_in_is_not_shown() {
     quiet(&Resolution::Failed(response()));
     quiet(&request().rule(7).keyed());
     quiet(&tiny());
-    quiet(&tiny().downstream_key("canary-downstream-key").keyed_fingerprints(true));
+    quiet(&tiny().downstream_secret("canary-downstream-key").keyed_fingerprints(true));
     quiet(&Query::new().scope_prefix(SCOPE).state(State::Completed));
     quiet(&Clock::system());
 }
@@ -169,7 +169,7 @@ fn no_error_of_a_verb_shows_a_key() {
 #[test]
 fn what_a_claim_carries_is_not_shown() {
     let clock = Clock::manual(Duration::from_secs(1_800_000_000));
-    let store = tiny().clock(clock.clone()).downstream_key("canary-downstream-key").open().unwrap();
+    let store = tiny().clock(clock.clone()).downstream_secret("canary-downstream-key").open().unwrap();
     quiet(&store);
     let claim = begun(&store);
     claim.checkpoint(CHECKPOINT).unwrap();
@@ -211,8 +211,8 @@ fn no_error_of_a_verb_that_carries_or_needs_no_claim_shows_a_key() {
     quiet_error(&store.forget(&long, KEY).unwrap_err());
     let claim = begun(&store);
     quiet_error(&claim.checkpoint(&CHECKPOINT.repeat(1000)).unwrap_err());
-    quiet_error(&tiny().downstream_key("canary").open().unwrap_err());
-    quiet_error(&tiny().downstream_key(&"canary".repeat(200)).open().unwrap_err());
+    quiet_error(&tiny().downstream_secret("canary").open().unwrap_err());
+    quiet_error(&tiny().downstream_secret(&"canary".repeat(200)).open().unwrap_err());
     // In each wrong state.
     quiet_error(&store.forget(SCOPE, KEY).unwrap_err());
     let bytes = claim.hand_over().unwrap();

@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: consumer DIRECTORY EVENTS".into());
     };
     let store = Store::open(path)?;
-    let text = std::fs::read_to_string(events)?;
+    let text = std::fs::read_to_string(&events).map_err(|e| format!("{events}: {e}"))?;
     let deliveries: Vec<_> =
         text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' ')).collect();
 

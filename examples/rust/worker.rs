@@ -1,6 +1,6 @@
 //! A long job, begun by one process and run by others.
 //!
-//! The front begins a job, hands its claim over to a worker process and forgets it. The worker adopts the
+//! The front begins a job and hands its claim over to a worker process. The worker adopts the
 //! claim, keeps it by heartbeats, and leaves a checkpoint behind each part that is done. It dies in the
 //! middle. Its lease ends, the next begin of the same job takes over, finds the checkpoint, and does the
 //! rest.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::meta::{Binding, Fixed, META, META_BYTES, Meta};
+use crate::clock::LAST_MS;
 use crate::control_page::{CONTROL_PAGE, CONTROL_PAGE_BYTES, ControlPage, IndexHead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
@@ -221,6 +222,10 @@ fn rebuilt_index(medium: &dyn Medium, plan: &Plan, meta: &Meta, log: &Log, hash:
     kill_point!("rebuild.indexed");
 
     let base = high_water_ms.max(recovery.newest_ms + 1).max(plan.clock.wall_ms());
+    if base > LAST_MS {
+        let message = "the clock of this machine, or the last time in the store, is beyond the year 2527";
+        return Err(Error::new(ErrorKind::Unavailable, message));
+    }
     let clock_offset_ms = base.wrapping_sub(plan.clock.boot_ms());
     let head = IndexHead { clock_offset_ms, store, index, generation: FIRST_GENERATION };
     let Created::Made(mapping) =

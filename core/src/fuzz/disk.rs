@@ -100,7 +100,7 @@ fn plan() -> Plan {
             meta_limit: 100,
             keyed_fingerprints: false,
             unverifiable: Unverifiable::Accept,
-            downstream_key: None,
+            downstream_secret: None,
         },
         segment_bytes: SEGMENT,
         first_generation: 1024,

@@ -23,8 +23,9 @@ struct Ended {
 struct Key {
     ended: Option<Ended>,
     fence: u64,
-    /// The last checkpoint.
+    /// The last checkpoint, and the payload that it was for.
     note: Vec<u8>,
+    payload: &'static str,
 }
 
 struct Held {
@@ -120,9 +121,10 @@ impl Story {
                 assert!(claim.fence().get() > self.keys[key].fence, "a fence that does not grow");
                 let key_of = &mut self.keys[key];
                 (key_of.fence, key_of.ended) = (claim.fence().get(), None);
-                if claim.reason() == StartReason::Fresh {
+                if claim.reason() == StartReason::Fresh || key_of.payload != payload {
                     key_of.note.clear();
                 }
+                key_of.payload = payload;
                 assert!(claim.last_checkpoint().is_ok_and(|note| note == key_of.note), "another checkpoint");
                 self.claims.push(Held { key, claim, is_spent: false });
             }

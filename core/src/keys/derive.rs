@@ -82,9 +82,9 @@ pub fn downstream<K: AsRef<[u8]> + ?Sized>(
         each_piece(DOWNSTREAM, &parts, |piece| hash.update(piece));
         return Ok(URL_SAFE_NO_PAD.encode(hash.finalize()));
     };
-    limits::DOWNSTREAM_KEY.check(secret.len() as u64)?;
+    limits::DOWNSTREAM_SECRET.check(secret.len() as u64)?;
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
-        return Err(Error::invalid("downstream_key is of no length that HMAC takes")); // it takes any
+        return Err(Error::invalid("downstream_secret is of no length that HMAC takes")); // it takes any
     };
     each_piece(DOWNSTREAM, &parts, |piece| mac.update(piece));
     Ok(URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))

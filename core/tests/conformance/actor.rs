@@ -49,8 +49,8 @@ pub(crate) fn builder(options: &Options) -> Builder {
         Some(order::Unverifiable::Reject) => Unverifiable::Reject,
         Some(order::Unverifiable::Accept) | None => Unverifiable::Accept,
     };
-    if let Some(key) = &options.downstream_key {
-        builder = builder.downstream_key(&key.0);
+    if let Some(key) = &options.downstream_secret {
+        builder = builder.downstream_secret(&key.0);
     }
     builder.unverifiable(unverifiable).keyed_fingerprints(options.keyed_fingerprints.unwrap_or(false))
 }

@@ -255,7 +255,7 @@ pub(crate) struct Options {
     pub(crate) processes: Option<u64>,
     pub(crate) unverifiable: Option<Unverifiable>,
     pub(crate) keyed_fingerprints: Option<bool>,
-    pub(crate) downstream_key: Option<Bytes>,
+    pub(crate) downstream_secret: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

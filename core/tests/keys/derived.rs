@@ -29,7 +29,7 @@ fn derived_keys_are_those_of_another_language() {
 }
 
 #[test]
-fn a_downstream_key_has_limits() {
+fn a_downstream_secret_has_limits() {
     let long = "canary".repeat(50);
     let down = |scope: &str, key: &str, step: &str, secret: Option<&[u8]>| {
         keys::downstream(scope, key, step, secret)
@@ -43,11 +43,17 @@ fn a_downstream_key_has_limits() {
         (refused(down("s", "", "s", None)), "key is 0 bytes; it must be 1 to 255 bytes"),
         (refused(down("s", "k", over, None)), "step is 256 bytes; it must be 1 to 255 bytes"),
         (refused(down("s", "k", "", None)), "step is 0 bytes; it must be 1 to 255 bytes"),
-        (refused(down("s", "k", "s", Some(&[]))), "downstream_key is 0 bytes; it must be 16 to 1024 bytes"),
-        (refused(down("s", "k", "s", Some(&[1; 15]))), "downstream_key is 15 bytes; it must be 16 to 1024"),
+        (
+            refused(down("s", "k", "s", Some(&[]))),
+            "downstream_secret is 0 bytes; it must be 16 to 1024 bytes",
+        ),
+        (
+            refused(down("s", "k", "s", Some(&[1; 15]))),
+            "downstream_secret is 15 bytes; it must be 16 to 1024",
+        ),
         (
             refused(down("s", "k", "s", Some(&[1; 1025]))),
-            "downstream_key is 1025 bytes; it must be 16 to 1024",
+            "downstream_secret is 1025 bytes; it must be 16 to 1024",
         ),
     ] {
         assert!(error.contains(limit), "{error}");
@@ -76,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn scope_key_and_step_of_a_downstream_key_stay_apart(
+    fn scope_key_and_step_of_a_downstream_secret_stay_apart(
         one in ("[ab]{0,3}", "[ab]{1,3}", "[ab]{1,3}"),
         other in ("[ab]{0,3}", "[ab]{1,3}", "[ab]{1,3}"),
     ) {

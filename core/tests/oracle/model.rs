@@ -191,10 +191,18 @@ impl Model {
         if let Some(mismatch) = self.mismatch(key, binding) {
             return mismatch;
         }
-        let Free { reason, attempt, note, bound } = match self.free(key) {
+        let Free { reason, attempt, mut note, bound } = match self.free(key) {
             Ok(free) => free,
             Err(seen) => return seen,
         };
+        // Of a released key: what was left for one payload is not left for another.
+        let stored = self.keys.get(&key).and_then(|record| record.bound);
+        if let (Some((payload, rule)), Some(given)) = (stored, binding)
+            && rule == given.rule
+            && payload != given.payload
+        {
+            note = Note::default();
+        }
         let (grew, deadline) = (self.grew(key, fence), self.now + lease);
         let bound = binding.map(|given| (given.payload, given.rule)).or(bound);
         let holder = Held::By(self.hold(note));
