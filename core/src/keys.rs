@@ -16,7 +16,7 @@
 //! | a job made from a row, a monthly run | [`derive()`] from table, row and month: none to keep |
 //! | a call to the next service, inside a claim | [`downstream`], by the name of the step |
 //! | requests of many tenants, to be read by time | [`hybrid`] |
-//! | two orders with the same contents | not [`derive()`] from the contents alone: add what tells them apart |
+//! | two orders that look the same | not [`derive()`] from contents alone: add what tells them apart |
 //!
 //! ```
 //! use semel::keys::{self, Format};

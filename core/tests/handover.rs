@@ -220,20 +220,15 @@ fn of_a_hand_over_and_a_completion_by_two_threads_one_is_done() {
             (other.join().unwrap(), ended)
         });
         assert_ne!(bytes.is_ok(), ended.is_ok(), "round {round}: {bytes:?} and {ended:?}");
-        if bytes.is_ok() {
-            given += 1;
-            for refusal in
-                [claim.begin_effect(), claim.checkpoint("late"), claim.complete(Response::new("y"))]
-            {
-                assert_eq!(
-                    refusal.unwrap_err().kind(),
-                    ErrorKind::LeaseLost,
-                    "round {round}: it was given away"
-                );
-            }
-        } else {
+        if let Err(refusal) = bytes {
             completed += 1;
-            assert_eq!(bytes.unwrap_err().kind(), ErrorKind::Conflict, "round {round}");
+            assert_eq!(refusal.kind(), ErrorKind::Conflict, "round {round}");
+            continue;
+        }
+        given += 1;
+        for late in [claim.begin_effect(), claim.checkpoint("late"), claim.complete(Response::new("y"))] {
+            let refusal = late.unwrap_err();
+            assert_eq!(refusal.kind(), ErrorKind::LeaseLost, "round {round}: it was given away");
         }
     }
     println!("{given} handed over, {completed} completed");
