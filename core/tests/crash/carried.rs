@@ -24,34 +24,34 @@ pub fn a_spent_claim_does_nothing(history: &History<'_>, broken: &mut Vec<Broken
     }
 }
 
-/// Each holding gives the claim away once at most, so there are as many adoptions at most as hand overs.
+/// Each holding gives the claim away once at most, so it names a letter, which is adopted once at most.
 pub fn one_holder_at_a_time(history: &History<'_>, broken: &mut Vec<Broken>) {
     for adoption in history.calls.iter().filter(|call| call.asked.verb == Verb::Adopt) {
         let Some(it) = adoption.answered else { continue };
         let fence = adoption.asked.fence;
-        let of_verb = |verb| history.on(fence).filter(move |call| call.asked.verb == verb);
+        let of_letter = |verb| {
+            let of_verb = history.on(fence).filter(move |call| call.asked.verb == verb);
+            of_verb.filter(|call| call.asked.holding == adoption.asked.holding)
+        };
         if it.answer == Answer::LeaseLost {
-            let given = of_verb(Verb::HandOver).filter(|call| call.is_done());
-            let given = given.filter(|call| history.end(call) < adoption.asked.at).count();
-            let taken = of_verb(Verb::Adopt).filter(|call| call.may_be_done_by(it.at)).count();
+            let given = of_letter(Verb::HandOver)
+                .any(|call| call.is_done() && history.end(call) < adoption.asked.at);
+            let taken = of_letter(Verb::Adopt).any(|call| call.may_be_done_by(it.at));
             let held = history
                 .grant(fence)
                 .is_some_and(|grant| ms(it.at) < history.lease_until(grant, adoption.asked.at));
-            if given > taken && held {
+            if given && !taken && held {
                 broken.push(("an adoption was refused that nobody forestalled", format!("{adoption:?}")));
             }
         }
         if it.answer != Answer::Done {
             continue;
         }
-        let mut givers: Vec<u64> = of_verb(Verb::HandOver)
-            .filter(|call| call.may_be_done_by(it.at))
-            .map(|call| call.asked.holding)
-            .collect();
-        givers.sort_unstable();
-        givers.dedup();
-        let adopted = of_verb(Verb::Adopt).filter(|call| call.is_done() && history.end(call) <= it.at);
-        if adopted.count() > givers.len() {
+        if !of_letter(Verb::HandOver).any(|call| call.may_be_done_by(it.at)) {
+            broken.push(("adopted what nobody handed over", format!("{adoption:?}")));
+        }
+        let adopted = of_letter(Verb::Adopt).filter(|call| call.is_done() && history.end(call) <= it.at);
+        if adopted.count() > 1 {
             broken.push(("one claim had two holders", format!("{adoption:?}")));
         }
         let grant = history.grant(fence);

@@ -57,6 +57,7 @@ impl Worker {
         let holding = self.author();
         let asked = Asked {
             fence: letter.fence,
+            holding: letter.holding,
             author: holding,
             ms: ADOPTED_MS,
             ..Asked::new(Verb::Adopt, letter.key)

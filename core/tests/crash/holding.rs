@@ -134,8 +134,8 @@ impl Worker {
             answered
         });
         if let Some(bytes) = bytes {
-            let Held { key, deadline, .. } = held;
-            self.mailbox.post(&Letter { key, fence: asked.fence, deadline, bytes });
+            let Held { key, holding, deadline, .. } = held;
+            self.mailbox.post(&Letter { key, fence: asked.fence, holding, deadline, bytes });
         }
         held.due = self.patience(asked.at, held.deadline);
         self.held.push(held);

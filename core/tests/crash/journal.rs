@@ -64,7 +64,8 @@ pub struct Asked {
     /// Completions and checkpoints: the author's number, which is in the bytes. Adoptions: the number of the
     /// holding that they make.
     pub author: u64,
-    /// Claims: by which holding of the fence, 0 for the one that was granted.
+    /// Claims: by which holding of the fence, 0 for the one that was granted. Adoptions: which holding gave
+    /// it away.
     pub holding: u64,
     /// The lease or the time to live asked for, in milliseconds.
     pub ms: u64,

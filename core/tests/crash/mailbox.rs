@@ -6,9 +6,9 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Key, fence, end of the lease as its owner knew it, length of the bytes, the bytes, zeros.
-const RECORD: usize = 160;
-const HEAD: usize = 32;
+/// Key, fence, the giver's holding, end of the lease as it knew it, length of the bytes, the bytes, zeros.
+const RECORD: usize = 168;
+const HEAD: usize = 40;
 /// A worker that was just born looks at so many letters of those who came before.
 const LOOKS_BACK: u64 = 16;
 
@@ -17,6 +17,8 @@ const LOOKS_BACK: u64 = 16;
 pub struct Letter {
     pub key: u32,
     pub fence: u64,
+    /// Which holding of the fence gave it away.
+    pub holding: u64,
     pub deadline: u64,
     pub bytes: Vec<u8>,
 }
@@ -35,11 +37,12 @@ impl Mailbox {
 
     pub fn post(&mut self, letter: &Letter) {
         let mut record = Vec::with_capacity(RECORD);
-        for word in [u64::from(letter.key), letter.fence, letter.deadline, letter.bytes.len() as u64] {
+        let Letter { key, fence, holding, deadline, bytes } = letter;
+        for word in [u64::from(*key), *fence, *holding, *deadline, bytes.len() as u64] {
             record.extend(word.to_le_bytes());
         }
-        record.extend(&letter.bytes);
-        assert!(record.len() <= RECORD, "{} bytes of a claim", letter.bytes.len());
+        record.extend(bytes);
+        assert!(record.len() <= RECORD, "{} bytes of a claim", bytes.len());
         record.resize(RECORD, 0);
         self.file.write_all(&record).unwrap(); // at the end, in one piece
     }
@@ -50,7 +53,7 @@ impl Mailbox {
         self.file.read_exact_at(&mut record, self.read).ok()?;
         self.read += RECORD as u64;
         let word = |at: usize| u64::from_le_bytes(record[at * 8..][..8].try_into().unwrap());
-        let bytes = record[HEAD..][..word(3) as usize].to_vec();
-        Some(Letter { key: word(0) as u32, fence: word(1), deadline: word(2), bytes })
+        let bytes = record[HEAD..][..word(4) as usize].to_vec();
+        Some(Letter { key: word(0) as u32, fence: word(1), holding: word(2), deadline: word(3), bytes })
     }
 }

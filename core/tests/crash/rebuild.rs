@@ -67,7 +67,7 @@ fn fill(store: &semel::Store, key: u32, mailbox: &mut Mailbox) {
         HANDED_OVER => {
             of_claim(Verb::Checkpoint);
             let marked = of_claim(Verb::Effect);
-            mailbox.post(&Letter { key, fence: answered.fence, deadline: 0, bytes: hand_over() });
+            mailbox.post(&Letter { key, fence: answered.fence, holding: 0, deadline: 0, bytes: hand_over() });
             marked
         }
         ADOPTED => {
