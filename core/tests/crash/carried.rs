@@ -34,8 +34,8 @@ pub fn one_holder_at_a_time(history: &History<'_>, broken: &mut Vec<Broken>) {
             of_verb.filter(|call| call.asked.holding == adoption.asked.holding)
         };
         if it.answer == Answer::LeaseLost {
-            let given = of_letter(Verb::HandOver)
-                .any(|call| call.is_done() && history.end(call) < adoption.asked.at);
+            let given =
+                of_letter(Verb::HandOver).any(|call| call.is_done() && history.end(call) < adoption.asked.at);
             let taken = of_letter(Verb::Adopt).any(|call| call.may_be_done_by(it.at));
             let held = history
                 .grant(fence)
@@ -154,12 +154,23 @@ pub fn a_checkpoint_is_found(history: &History<'_>, broken: &mut Vec<Broken>) {
         let found_at = (found.fence, author.map_or(0, |author| author.asked.at));
         for left in &left {
             let before = left.since < call.asked.at && left.it.fence <= it.fence;
-            if before && (left.it.fence, left.asked) > found_at && !begun_anew(history, left, it.fence, it.at)
+            if before
+                && (left.it.fence, left.asked) > found_at
+                && !begun_anew(history, left, it.fence, it.at)
+                && !was_for_another_payload(history, left, it.fence)
             {
                 broken.push(("a checkpoint was lost", format!("{:?}, then {call:?}", left.it)));
             }
         }
     }
+}
+
+/// Whether the key was released and begun with another payload since: what was left for the first is not left
+/// for the second, nor for those that follow it.
+fn was_for_another_payload(history: &History<'_>, left: &Left, fence: u64) -> bool {
+    let payload = history.grant(left.it.fence).map(|grant| grant.payload);
+    let since = history.grants.iter().filter(|grant| grant.fence > left.it.fence && grant.fence <= fence);
+    since.into_iter().any(|grant| Some(grant.payload) != payload)
 }
 
 /// Whether the request may have ended between this checkpoint and the grant of this fence.
