@@ -283,7 +283,7 @@ impl Claim {
         self.check_kept()?;
         let over = self.over()?;
         match swap(over.record.control()) {
-            Swapped::Done if self.engine().load(self.slot) == over.word => Ok(Changed::Standing),
+            Swapped::Done if self.engine().load(self.slot)? == over.word => Ok(Changed::Standing),
             Swapped::Done | Swapped::Lost => self.changed_by_other(),
             Swapped::Corrupt => Err(Error::corrupt("the claim's control word is damaged")),
         }
@@ -381,6 +381,11 @@ impl Claim {
         Err(self.lost_to_successor()?)
     }
 
+    /// Has what its end will touch on its way.
+    pub(crate) fn prefetch(&self) {
+        self.engine().prefetch_claim(self.slot, self.word());
+    }
+
     /// Whether it may still be ended or given back here.
     pub(crate) fn is_running(&self) -> bool {
         self.state.load(Ordering::Acquire) == RUNNING
@@ -407,7 +412,7 @@ impl Claim {
 
     /// The record that stands in the claim's slot, marked.
     fn present(&self) -> Result<Record<'_>> {
-        let record = self.engine().read(self.engine().load(self.slot))?;
+        let record = self.engine().read(self.engine().load(self.slot)?)?;
         record.help()?;
         Ok(record)
     }

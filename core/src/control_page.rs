@@ -13,15 +13,17 @@ use crate::sync::{AtomicU64, Ordering};
 ///      8    8  clock offset: store time = time since boot + this (ms)
 ///     16   16  store id
 ///     32   16  index id
-///     48    8  number of the newest generation
+///     48    8  number of the first generation
 ///     56    8  checksum of the above
-///     64    8  next segment number          (own cache line)
+///     64    8  next segment number          (these two change rarely)
+///     72    8  number of the newest generation
 ///    128   16  tail of class 0, then the number of its segment made ready  (a line each: 128 + 64 * class)
 ///   2048    8  counter 0, and so on: what happened, over all processes, since this index was made
 /// ```
 const MAGIC: &[u8; 8] = b"semelctl";
 const HEAD: usize = 56;
 const NEXT_SEGMENT: usize = 64;
+const NEWEST_GENERATION: usize = 72;
 const TAILS: usize = 128;
 const COUNTERS: usize = 2048;
 pub(crate) const CONTROL_PAGE_BYTES: u64 = 4096;
@@ -113,15 +115,31 @@ impl ControlPage {
         Ok(())
     }
 
+    /// Number of the generation that takes new keys.
+    #[inline]
+    pub(crate) fn newest_generation(&self) -> Result<u64> {
+        // Acquire meets the swap that published it: its file is linked.
+        Ok(self.mapping.word(NEWEST_GENERATION).ok_or_else(too_short)?.load(Ordering::Acquire))
+    }
+
+    /// Makes the next one the newest, unless that was done.
+    pub(crate) fn publish_generation(&self, after: u64) -> Result<bool> {
+        let newest = self.mapping.word(NEWEST_GENERATION).ok_or_else(too_short)?;
+        Ok(newest.compare_exchange(after, after + 1, Ordering::AcqRel, Ordering::Acquire).is_ok())
+    }
+
     /// A counter.
     pub(crate) fn counter(&self, counter: Counter) -> Result<&AtomicU64> {
         self.mapping.word(COUNTERS + 8 * counter as usize).ok_or_else(too_short)
     }
 
-    /// Where segment numbers go on, in a new index.
-    pub(crate) fn set_next_segment(&self, next: u32) -> Result<()> {
-        self.mapping.word(NEXT_SEGMENT).ok_or_else(too_short)?.store(u64::from(next), Ordering::Release);
-        Ok(())
+    /// Where a new index begins: its one generation, and where segment numbers go on.
+    pub(crate) fn begin(&self, next_segment: u32) -> Result<()> {
+        let put = |at, value| {
+            self.mapping.word(at).ok_or_else(too_short).map(|word| word.store(value, Ordering::Release))
+        };
+        put(NEXT_SEGMENT, u64::from(next_segment))?;
+        put(NEWEST_GENERATION, self.head.generation)
     }
 }
 

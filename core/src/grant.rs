@@ -12,7 +12,7 @@ use crate::log::draft::Draft;
 use crate::log::lifetime::CLAIM_GRACE_MS;
 use crate::log::record::{Holder, Kind, Record};
 use crate::log::version;
-use crate::look::{Look, index_full, look};
+use crate::look::{Look, look_to_add};
 use crate::outcome::StartReason;
 use crate::replace::{Over, Steps};
 use crate::request::OnCrash;
@@ -65,7 +65,7 @@ pub(crate) fn grant<T>(
         // While the index line is on its way: most keys are new.
         let draft = asked.draft(engine, None, now_ms);
         let early = engine.append_at_hand(&draft, now_ms);
-        let granted = match look(engine, &asked.identity, asked.place, now_ms)? {
+        let granted = match look_to_add(engine, &asked.identity, asked.place, now_ms)? {
             Look::Vacant(slot) => {
                 let appended = early.map_or_else(|| engine.append(&draft, now_ms), Ok)?;
                 asked.put(engine, &draft, appended, slot, Word::EMPTY, StartReason::Fresh)?
@@ -86,7 +86,8 @@ pub(crate) fn grant<T>(
                 kill_point!("begin.taken");
                 asked.put(engine, &draft, appended, slot, word, reason)?
             }
-            Look::Full => return Err(index_full(engine)),
+            // What was written ahead of this is taken back: nothing is used that is older than a restart.
+            Look::Again => continue,
         };
         if let Some(granted) = granted {
             return Ok(granted);
@@ -113,7 +114,7 @@ impl Asked<'_> {
         #[cfg(feature = "kill-points")]
         let word = Word(crate::fault::reused(draft.place.0, word.0));
         kill_point!(steps.appended);
-        if !engine.swap(slot, from, word) {
+        if !engine.swap(slot, from, word)? {
             if planted!("record.reused") {
                 std::mem::forget(appended);
             }
@@ -122,6 +123,9 @@ impl Asked<'_> {
         kill_point!(steps.swapped);
         appended.commit()?;
         kill_point!(steps.committed);
+        if from == Word::EMPTY {
+            engine.added(slot, self.place);
+        }
         Ok(Some(Grant::Granted { slot, word, fence: draft.fence, attempt: draft.attempt, reason }))
     }
 

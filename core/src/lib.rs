@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod batch;
 mod carry;
 mod claim;
 mod clock;
@@ -14,6 +15,7 @@ mod fault;
 pub mod fuzz;
 mod grant;
 mod handover;
+mod helper;
 mod index;
 mod key;
 pub mod keys;

@@ -54,6 +54,8 @@ pub const STEP: Limit = limit("step", "bytes", 0, 1, 255);
 pub const TENANT: Limit = limit("tenant", "bytes", 0, 1, 219);
 /// The least length that a [format](crate::keys::Format) may ask for.
 pub const MIN_LEN: Limit = limit("min_len", "bytes", 0, 1, KEY.max);
+/// Requests in one batch.
+pub const BATCH: Limit = limit("batch", "requests", 0, 1, 4096);
 /// Size of one log segment; a power of two.
 pub const SEGMENT: Limit = limit("segment", "bytes", 64 * MIB, MIB, GIB);
 /// Words of the first index generation; a power of two. One key takes one word.
@@ -62,7 +64,7 @@ pub const FIRST_GENERATION: Limit = limit("first_generation", "words", MIB, KIB,
 pub const PROCESSES: Limit = limit("processes", "processes", 1024, 1, 4096);
 
 /// Every row, for tables and tests.
-pub const ALL: [Limit; 15] = [
+pub const ALL: [Limit; 16] = [
     KEY,
     SCOPE,
     LEASE,
@@ -75,6 +77,7 @@ pub const ALL: [Limit; 15] = [
     STEP,
     TENANT,
     MIN_LEN,
+    BATCH,
     SEGMENT,
     FIRST_GENERATION,
     PROCESSES,

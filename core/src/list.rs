@@ -9,8 +9,9 @@ use crate::error::{Error, Result};
 use crate::index::Slot;
 use crate::log::record::Record;
 use crate::log::version;
+use crate::look::judge;
 use crate::outcome::{Fence, TerminalState};
-use crate::standing::{Judged, Standing};
+use crate::standing::Standing;
 
 /// How a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -130,19 +131,21 @@ impl fmt::Debug for Entry {
 pub struct List {
     handle: Arc<Handle>,
     query: Query,
-    next: usize,
+    /// Where it is: the slot that was looked at last.
+    at: Option<Slot>,
+    has_ended: bool,
 }
 
 impl List {
     pub(crate) fn new(handle: Arc<Handle>, query: Query) -> Self {
-        Self { handle, query, next: 0 }
+        Self { handle, query, at: None, has_ended: false }
     }
 
     /// What this slot holds, if the query selects it.
     fn look(&self, slot: Slot) -> Result<Option<Entry>> {
         let engine = &self.handle.engine;
         loop {
-            let word = engine.load(slot);
+            let word = engine.load(slot)?;
             if !word.is_record() {
                 return Ok(None);
             }
@@ -150,11 +153,8 @@ impl List {
             if !record.identity().0.starts_with(self.query.scope_prefix.as_bytes()) {
                 return Ok(None);
             }
-            record.help()?;
-            let judged = Judged::new(&record, engine.now_ms()?)?;
-            // It stands after it was judged, as in any other look at a key.
-            if engine.load(slot) == word {
-                return self.entry(&record, judged.standing);
+            if let Some((over, judged)) = judge(engine, slot, word, record, engine.now_ms()?)? {
+                return self.entry(&over.record, judged.standing);
             }
         }
     }
@@ -191,9 +191,15 @@ impl Iterator for List {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.next < self.handle.engine.capacity() {
-            let slot = Slot(self.next);
-            self.next += 1;
+        while !self.has_ended {
+            let next = self.handle.engine.next_slot(self.at);
+            // Without its next slot there is nowhere to go on.
+            self.has_ended = !matches!(next, Ok(Some(_)));
+            let slot = match next.transpose()? {
+                Ok(slot) => slot,
+                Err(e) => return Some(Err(e)),
+            };
+            self.at = Some(slot);
             if let Some(entry) = self.look(slot).transpose() {
                 return Some(entry);
             }

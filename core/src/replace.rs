@@ -34,7 +34,7 @@ pub(crate) fn replace(
     steps: &Steps,
     shut_out: impl FnOnce() -> bool,
 ) -> Result<Option<Word>> {
-    if engine.load(over.slot) != over.word && !planted!("fence.ignored") {
+    if engine.load(over.slot)? != over.word && !planted!("fence.ignored") {
         return Ok(None); // lost already: nothing need be written to find that out
     }
     let appended = append(engine, draft, now_ms)?;
@@ -43,8 +43,8 @@ pub(crate) fn replace(
     if !shut_out() {
         return Ok(None);
     }
-    let from = if planted!("fence.ignored") { engine.load(over.slot) } else { over.word };
-    if !engine.swap(over.slot, from, word) {
+    let from = if planted!("fence.ignored") { engine.load(over.slot)? } else { over.word };
+    if !engine.swap(over.slot, from, word)? {
         return Ok(None);
     }
     kill_point!(steps.swapped);

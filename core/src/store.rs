@@ -11,17 +11,17 @@ use crate::carry::{ADOPT, Carry};
 use crate::claim::Claim;
 use crate::control_page::Counter;
 use crate::ending::{Ending, FORGET, RESOLVE};
-use crate::engine::{self, Handle};
+use crate::engine::{self, Engine, Handle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{kill_point, planted};
 use crate::grant::{Asked, Grant, Purpose, grant};
 use crate::handover::HandOver;
 use crate::key::fingerprint::{Bound, Match};
-use crate::key::{Identity, Seal};
+use crate::key::{Identity, Place, Seal};
 use crate::limits;
 use crate::list::{List, Query};
 use crate::log::record::{Holder, Kind, Record};
-use crate::look::{Look, look};
+use crate::look::look;
 #[cfg(feature = "kill-points")]
 use crate::options::Defaults;
 use crate::options::{Builder, Plan, Unverifiable};
@@ -65,7 +65,7 @@ impl Store {
 
     /// A handle of an engine that was opened behind another medium.
     #[cfg(feature = "kill-points")]
-    pub(crate) fn over(engine: crate::engine::Engine, defaults: Defaults) -> Self {
+    pub(crate) fn over(engine: Engine, defaults: Defaults) -> Self {
         Self(Arc::new(Handle { engine: Arc::new(engine), defaults }))
     }
 
@@ -91,10 +91,20 @@ impl Store {
     /// `InvalidArgument` for a key, scope or lease outside its limit; `StoreFull` when there is no room for
     /// another key; `Corrupt` when what is stored about the key cannot be believed; `Io`.
     pub fn begin(&self, request: Request<'_>) -> Result<Outcome> {
-        let Handle { engine, defaults } = &*self.0;
         let identity = Identity::new(request.scope, request.key)?;
+        self.begin_at(&request, identity, self.0.engine.place(&identity))
+    }
+
+    /// Begins a request whose place is known.
+    #[inline]
+    pub(crate) fn begin_at(
+        &self,
+        request: &Request<'_>,
+        identity: Identity<'_>,
+        place: Place,
+    ) -> Result<Outcome> {
+        let Handle { engine, defaults } = &*self.0;
         let lease = request.lease.map(|lease| limits::LEASE.check_duration(lease)).transpose()?;
-        let place = engine.place(&identity);
         let asked = Asked {
             identity,
             place,
@@ -141,14 +151,22 @@ impl Store {
     /// `InvalidArgument` for a key, scope or ttl outside its limit; `StoreFull`, `Corrupt`, `Io`.
     pub fn mark_seen<K: AsRef<[u8]> + ?Sized>(&self, scope: &str, key: &K, ttl: Duration) -> Result<bool> {
         let identity = Identity::new(scope, key.as_ref())?;
-        let purpose = Purpose::Seen { ttl_ms: limits::TTL.check_duration(ttl)? };
-        let place = self.0.engine.place(&identity);
-        let asked = Asked { identity, place, bound: None, purpose };
+        self.mark_seen_at(identity, self.0.engine.place(&identity), limits::TTL.check_duration(ttl)?)
+    }
+
+    /// Marks a key whose place is known.
+    #[inline]
+    pub(crate) fn mark_seen_at(&self, identity: Identity<'_>, place: Place, ttl_ms: u64) -> Result<bool> {
+        let asked = Asked { identity, place, bound: None, purpose: Purpose::Seen { ttl_ms } };
         let granted = grant(&self.0.engine, &asked, |_, standing, _| {
             let runs = matches!(standing, Standing::Orphaned { .. } | Standing::Released | Standing::Expired);
             Ok((!runs).then_some(()))
         })?;
         Ok(matches!(granted, Grant::Granted { .. }))
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
     }
 
     /// Takes up a claim that was [handed over](Claim::hand_over), in whichever process: the same fence and
@@ -166,7 +184,7 @@ impl Store {
         let place = engine.place(&identity);
         loop {
             let now_ms = engine.now_ms()?;
-            let Look::Found(over, judged) = look(engine, &identity, place, now_ms)? else {
+            let Some((over, judged)) = look(engine, &identity, place, now_ms)? else {
                 return Err(Error::lease_lost(None));
             };
             let (record, header) = (&over.record, over.record.header);
@@ -217,7 +235,7 @@ impl Store {
         let ending = Ending::new(&RESOLVE, kind, &response, &self.0.defaults)?;
         loop {
             let now_ms = self.0.engine.now_ms()?;
-            let Look::Found(over, judged) = look(&self.0.engine, &identity, place, now_ms)? else {
+            let Some((over, judged)) = look(&self.0.engine, &identity, place, now_ms)? else {
                 return Err(not_in_doubt("it is absent"));
             };
             check_in_doubt(judged.standing)?;
@@ -249,7 +267,7 @@ impl Store {
         let ending = Ending::new(&FORGET, Kind::Forgotten, &Response::default(), defaults)?;
         loop {
             let now_ms = engine.now_ms()?;
-            let Look::Found(over, judged) = look(engine, &identity, place, now_ms)? else {
+            let Some((over, judged)) = look(engine, &identity, place, now_ms)? else {
                 return Ok(false);
             };
             match judged.standing {
@@ -287,7 +305,7 @@ impl Store {
         let identity = Identity::new(scope, key.as_ref())?;
         let place = engine.place(&identity);
         let now_ms = engine.now_ms()?;
-        let Look::Found(over, Judged { standing, .. }) = look(engine, &identity, place, now_ms)? else {
+        let Some((over, Judged { standing, .. })) = look(engine, &identity, place, now_ms)? else {
             return Ok(None);
         };
         Ok(match standing {

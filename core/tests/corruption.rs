@@ -18,7 +18,7 @@ mod common;
 
 use std::fs;
 
-use bench::{Bench, Harm, Index};
+use bench::{Bench, FILTER, Harm, Index};
 use common::{body, complete, mix, names, small, start};
 use semel::*;
 
@@ -69,6 +69,51 @@ fn a_flipped_bit_of_the_index_hides_a_key_at_worst() {
     println!("of {} flips in the index, {} hid a key", harm.tried, harm.hidden);
     assert_eq!(harm.violations, [""; 0]);
     assert!(harm.hidden > 0, "a flipped tag is not noticed by anything: was nothing flipped?");
+}
+
+/// Flips one bit in each of these bytes of a file of a grown index. Where that has it rebuilt, another one is
+/// grown.
+fn flips_when_grown(bench: &mut Bench, file: &str, bytes: impl Iterator<Item = usize>) -> Harm {
+    let mut harm = Harm::default();
+    for at in bytes {
+        if !bench.is_grown() {
+            *bench = Bench::grown();
+        }
+        let what = format!("grown index {file} byte {at}");
+        harm.add(bench.tried(&what, Index::Damaged, |bench| bench.xor_index(file, at, bit(at))));
+    }
+    harm
+}
+
+#[test]
+fn a_flipped_bit_of_a_filter_hides_nothing() {
+    let mut bench = Bench::grown();
+    let bytes = bench.index_bytes(FILTER).len();
+    let harm = flips_when_grown(&mut bench, FILTER, 0..bytes);
+    println!("PROVE corruption.filter tried={} violations={} target=every byte", harm.tried, harm.hidden);
+    assert!(harm.tried > 1000, "only {} flips", harm.tried);
+    assert_eq!(harm.violations, [""; 0]);
+    assert_eq!((harm.hidden, harm.errors), (0, 0), "a damaged filter was believed, or minded");
+    let length = bytes as u64;
+    for length in [0, 1, 63, 64, 65, length - 64, length - 1, length + 1, length + 64] {
+        let what = format!("a filter of {length} bytes");
+        let harm = bench.tried(&what, Index::Damaged, |bench| bench.resize_index(FILTER, length));
+        assert_eq!(harm.violations, [""; 0]);
+        assert_eq!((harm.hidden, harm.errors), (0, 0), "{what}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_of_a_later_generation_hides_a_key_at_worst() {
+    let mut bench = Bench::grown();
+    for file in ["generation-00000001", "generation-00000002"] {
+        let bytes = bench.index_bytes(file);
+        let says = |at: &usize| *at < 192 || at.is_multiple_of(61) || bytes[*at] != 0 && bytes[*at] != 0xFF;
+        let harm = flips_when_grown(&mut bench, file, (0..bytes.len()).filter(says));
+        println!("of {} flips in {file}, {} hid a key", harm.tried, harm.hidden);
+        assert_eq!(harm.violations, [""; 0]);
+        assert!(harm.tried > 150, "only {} flips", harm.tried);
+    }
 }
 
 #[test]
@@ -208,6 +253,12 @@ fn planted_harm_is_noticed() {
     let harm = bench.tried("wiped", Index::Trusted, |bench| bench.wipe_index_words());
     let granted = |what: &&String| what.contains("Started");
     assert!(harm.violations.iter().filter(granted).count() >= 5, "{:?}", harm.violations);
+    // A filter that says no, and is right by its checksums: it is believed, so it was asked.
+    let mut grown = Bench::grown();
+    let harm = grown.tried("no filter", Index::Damaged, |bench| bench.reseal_an_empty_filter());
+    assert!(harm.hidden >= 5, "{} keys", harm.hidden);
+    let harm = grown.tried("nothing", Index::Damaged, |_| ());
+    assert_eq!((harm.violations.len(), harm.errors, harm.hidden), (0, 0, 0));
     // And without harm nothing is noticed.
     let harm = bench.tried("nothing", Index::Trusted, |_| ());
     assert_eq!((harm.violations.len(), harm.errors), (0, 0));

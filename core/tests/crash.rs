@@ -11,10 +11,17 @@
 //! away as well, so that it is rebuilt from the log, and the third leg goes on from there. At the end the
 //! journals of all are put together and judged key by key (`rules`).
 //!
+//! The index begins as small as may be, and grows: besides the contested keys the workers add fresh ones, the
+//! same in all of them. A run of its own (`fresh`) has it grow all the time, with deaths at each step of
+//! that, in some stores without the thread that makes and seals generations ahead; there workers stop
+//! themselves between their look at a key and their swap, so that the generation they meant is an old one
+//! when they go on.
+//!
 //! The harness is shown to find what it looks for: with a fault planted in the workers it must report
 //! violations.
 //!
-//! One line a test: `PROVE crash tried=<deaths> violations=<n> target=<n> cycles`.
+//! One line a test: `PROVE crash tried=<deaths> violations=<n> target=<n> cycles`, and another for the
+//! points.
 #![cfg(feature = "kill-points")]
 #![allow(missing_docs, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -28,6 +35,8 @@ mod carried;
 mod check;
 #[path = "crash/errands.rs"]
 mod errands;
+#[path = "crash/fresh.rs"]
+mod fresh;
 #[path = "crash/history.rs"]
 mod history;
 #[path = "crash/holding.rs"]
@@ -46,6 +55,8 @@ mod random;
 mod rebuild;
 #[path = "crash/rules.rs"]
 mod rules;
+#[path = "crash/start.rs"]
+mod start;
 #[path = "crash/survey.rs"]
 mod survey;
 #[path = "crash/verbs.rs"]
@@ -68,12 +79,13 @@ fn is_release() -> bool {
 }
 
 fn tell(outcome: &Outcome) {
-    let Outcome { report, stores, rebuilds, stops, .. } = outcome;
+    let Outcome { report, stores, rebuilds, stops, generations, filters, .. } = outcome;
     println!(
         "\n{} verbs ({} cut short), {} grants, {} of them takeovers, {} replays, {} leases lost",
         report.calls, report.unanswered, report.grants, report.takeovers, report.replays, report.lost
     );
     println!("{stores} stores, {rebuilds} rebuilds, {stops} stops");
+    println!("{generations} generations lost with their index, {filters} filters");
     report.broken.iter().for_each(|(rule, times)| println!("broken {times} times: {rule}"));
     report.stories.iter().for_each(|story| println!("{story}"));
 }
@@ -87,28 +99,41 @@ fn what_was_acknowledged_survives_any_death_of_any_process() {
         return;
     }
     let (cycles, least) = if is_release() { (10_000, 100) } else { (500, 3) };
-    let points: Vec<_> = KILL_POINTS.into_iter().filter(|point| !point.starts_with(OF_THE_REBUILD)).collect();
-    let outcome = parent::run(&Run {
-        aim: Aim::Mixed,
-        cycles,
-        points: points.clone(),
-        fault: None,
-        until_broken: false,
-    });
+    let elsewhere = |point: &&str| point.starts_with(OF_THE_REBUILD) || OF_GROWTH.contains(point);
+    let points: Vec<_> = KILL_POINTS.into_iter().filter(|point| !elsewhere(point)).collect();
+    dies_everywhere("crash", Run { cycles, points, least, ..Run::of(Aim::Mixed) });
+}
+
+/// Runs with all these kill points, each of them met so many times at least.
+fn dies_everywhere(name: &str, run: Run) {
+    let (outcome, Run { cycles, points, least, .. }) = (parent::run(&run), run);
     tell(&outcome);
     let violations = outcome.report.violations();
-    println!("PROVE crash tried={} violations={violations} target={cycles} cycles", outcome.deaths);
+    println!("PROVE {name} tried={} violations={violations} target={cycles} cycles", outcome.deaths);
 
     let missed = outcome.points.values().filter(|&&times| times < least).count();
     let rarest = outcome.points.iter().min_by_key(|(_, times)| **times);
     println!(
-        "PROVE crash.points tried={} violations={missed} target={} points {least} times each",
+        "PROVE {name}.points tried={} violations={missed} target={} points {least} times each",
         points.len() - missed,
         points.len()
     );
     println!("deaths at each point: {:?}; fewest: {rarest:?}", outcome.points);
     assert_eq!((violations, missed), (0, 0));
+    assert!(outcome.generations > 3 * outcome.rebuilds, "only {} generations", outcome.generations);
 }
+
+/// Steps of the growth of the index: few in a store, so they have a run of their own.
+const OF_GROWTH: [&str; 8] = [
+    "generation.made",
+    "generation.published",
+    "seal.closed",
+    "seal.told",
+    "filter.built",
+    "filter.linked",
+    "filter.told",
+    "begin.closed",
+];
 
 const AROUND_A_GRANT: [&str; 5] =
     ["begin.taken", "begin.appended", "begin.swapped", "effect.swapped", "complete.swapped"];
@@ -116,8 +141,7 @@ const AROUND_A_GRANT: [&str; 5] =
 /// Runs with another aim than the mixed one, and no fault.
 fn holds(name: &str, aim: Aim, points: &[&'static str]) {
     let cycles = if is_release() { 1200 } else { 120 };
-    let points = points.to_vec();
-    let outcome = parent::run(&Run { aim, cycles, points, fault: None, until_broken: false });
+    let outcome = parent::run(&Run { cycles, points: points.to_vec(), ..Run::of(aim) });
     tell(&outcome);
     let violations = outcome.report.violations();
     println!("PROVE crash.{name} tried={} violations={violations} target={cycles} cycles", outcome.deaths);
@@ -142,6 +166,13 @@ fn a_claim_that_goes_from_hand_to_hand_has_one_holder() {
 }
 
 #[test]
+fn keys_of_all_ages_outlive_any_death_while_the_index_grows() {
+    let (cycles, least) = if is_release() { (3000, 100) } else { (100, 3) };
+    let points = OF_GROWTH.to_vec();
+    dies_everywhere("crash.growth", Run { cycles, points, least, ..Run::of(Aim::Growth) });
+}
+
+#[test]
 fn a_death_while_the_index_is_rebuilt_changes_nothing() {
     let rounds = if is_release() { 100 } else { 5 };
     let died = rebuild::die_and_open(rounds);
@@ -150,7 +181,7 @@ fn a_death_while_the_index_is_rebuilt_changes_nothing() {
 
 /// Runs with this fault planted, until it is found.
 fn finds(fault: &'static str, aim: Aim) {
-    let run = Run { aim, cycles: 600, points: vec![], fault: Some(fault), until_broken: true };
+    let run = Run { cycles: 1200, fault: Some(fault), until_broken: true, ..Run::of(aim) };
     let outcome = parent::run(&run);
     tell(&outcome);
     let violations = outcome.report.violations();
@@ -181,6 +212,16 @@ fn a_reused_record_is_found() {
 #[test]
 fn a_split_swap_is_found() {
     finds("swap.split", Aim::Rendezvous);
+}
+
+#[test]
+fn a_chain_that_is_left_open_is_found() {
+    finds("close.skipped", Aim::Growth);
+}
+
+#[test]
+fn a_filter_that_is_built_too_early_is_found() {
+    finds("filter.early", Aim::Growth);
 }
 
 #[test]

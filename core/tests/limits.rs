@@ -49,6 +49,7 @@ fn the_table_is_the_one_that_is_promised() {
         ("step", "bytes", 0, 1, 255),
         ("tenant", "bytes", 0, 1, 219),
         ("min_len", "bytes", 0, 1, 255),
+        ("batch", "requests", 0, 1, 4096),
         ("segment", "bytes", 64 * mib, mib, gib),
         ("first_generation", "words", mib, kib, gib),
         ("processes", "processes", 1024, 1, 4096),
@@ -122,6 +123,26 @@ fn a_checkpoint_has_0_to_4096_bytes() {
     }
     refused(&limits::CHECKPOINT, claim.checkpoint(&[7; 4097]));
     assert_eq!(claim.last_checkpoint().unwrap(), [7], "a refused checkpoint was left");
+}
+
+#[test]
+fn a_batch_has_1_to_4096_requests() {
+    let store = tiny().first_generation(1 << 14).open().unwrap();
+    let claim = start(&store, "k");
+    let keys: Vec<String> = (0..4097).map(|n| n.to_string()).collect();
+    let requests: Vec<_> = keys.iter().map(|key| Request::new("", key)).collect();
+    let ttl = Duration::from_secs(1);
+    for count in [1, 4096] {
+        assert_eq!(store.begin_many(&requests[..count]).unwrap().len(), count);
+        assert_eq!(store.mark_seen_many("seen", &keys[..count], ttl).unwrap().len(), count);
+        assert_eq!(store.complete_many(&vec![(&claim, Response::default()); count]).unwrap().len(), count);
+    }
+    for count in [0, 4097] {
+        refused(&limits::BATCH, store.begin_many(&requests[..count]));
+        refused(&limits::BATCH, store.mark_seen_many("more", &keys[..count], ttl));
+        refused(&limits::BATCH, store.complete_many(&vec![(&claim, Response::default()); count]));
+    }
+    assert_eq!(store.list(Query::new().scope_prefix("more")).count(), 0, "a refused batch did something");
 }
 
 #[test]

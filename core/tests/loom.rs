@@ -15,6 +15,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 #![allow(clippy::disallowed_types)] // the shim stands on them, as core/src/sync.rs does
 
+#[path = "loom/grown.rs"]
+mod grown;
+#[path = "loom/grown_models.rs"]
+mod grown_models;
 #[path = "loom/sync.rs"]
 mod sync;
 #[path = "loom/world.rs"]
@@ -97,10 +101,10 @@ fn finds(name: &str, model: Model, fault: Fault) {
 
 /// Runs these at the same time and answers with what each said. The thread of the model itself only waits:
 /// loom finds fewer orders for what that does right behind a spawn.
-fn both<A: 'static, B: 'static>(
-    world: &Rc<World>,
-    one: impl FnOnce(&World) -> A + 'static,
-    other: impl FnOnce(&World) -> B + 'static,
+fn both<W: 'static, A: 'static, B: 'static>(
+    world: &Rc<W>,
+    one: impl FnOnce(&W) -> A + 'static,
+    other: impl FnOnce(&W) -> B + 'static,
 ) -> (A, B) {
     let (first, second) = (world.clone(), world.clone());
     let one = thread::spawn(move || one(&first));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The rooms of `core/src`, from the roof down: a room leans on its own row and on those below.
 const ROWS: [&[&str]; 18] = [
     &["lib", "fuzz"],
-    &["once"],
+    &["batch", "once"],
     &["store"],
     &["claim", "list"],
     &["grant"],
@@ -25,7 +25,7 @@ const ROWS: [&[&str]; 18] = [
     &["key", "keys"],
     &["options"],
     &["limits"],
-    &["clock", "control_page", "fault", "os"],
+    &["clock", "control_page", "fault", "helper", "os"],
     &["stats"],
     &["error", "outcome", "sync"],
 ];

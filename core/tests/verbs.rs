@@ -266,27 +266,6 @@ fn peek_sees_every_state_and_changes_none() {
 }
 
 #[test]
-fn a_full_index_refuses_new_keys_and_serves_the_old_ones() {
-    let store = Store::builder().segment(4 << 20).first_generation(1024).open().unwrap();
-    let mut kept = Vec::new();
-    let full = loop {
-        let key = format!("key-{}", kept.len());
-        match store.begin(Request::new("test", &key).payload("a")) {
-            Ok(Outcome::Started(claim)) => kept.push((key, claim)),
-            Ok(other) => panic!("{other:?}"),
-            Err(e) => break e,
-        }
-    };
-    assert_eq!(full.kind(), ErrorKind::StoreFull);
-    assert!(full.to_string().contains("index"), "{full}");
-    assert!(kept.len() >= 900, "full after {}", kept.len());
-    for (key, claim) in &kept {
-        claim.complete(Response::new("x")).unwrap();
-        assert!(matches!(begin(&store, key), Outcome::Replay(_)));
-    }
-}
-
-#[test]
 fn large_and_small_responses_lie_side_by_side() {
     on_each(|store, _| {
         for (i, size) in [0, 1, 15, 16, 17, 60_000, 65_535, 65_536, 300_000, 1 << 20]

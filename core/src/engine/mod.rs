@@ -11,7 +11,8 @@ use crate::clock::Clock;
 use crate::control_page::{ControlPage, Counter};
 use crate::error::Result;
 use crate::fault::planted;
-use crate::index::{Generation, Probe, Slot, Word, table};
+use crate::helper::Helper;
+use crate::index::{Due, Generations, Search, Slot, Word};
 use crate::key::{Identity, Place, Seal, Secret};
 use crate::log::Log;
 use crate::log::append::{Appended, Appender};
@@ -20,7 +21,7 @@ use crate::log::lifetime::Lifetime;
 use crate::log::record::{Holder, Record};
 use crate::options::Defaults;
 use crate::recovery::Recovery;
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 use meta::Meta;
 
 pub(crate) use registry::engine_for;
@@ -32,9 +33,12 @@ const HIGH_WATER_AHEAD_MS: u64 = 10_000;
 pub(crate) struct Engine {
     meta: Meta,
     page: ControlPage,
-    generation: Generation,
-    log: Log,
+    generations: Arc<Generations>,
+    log: Arc<Log>,
     appender: Appender,
+    helper: Arc<Helper>,
+    /// The generation behind which the helper was asked for another one.
+    asked_behind: AtomicU64,
     secret: Secret,
     clock: Clock,
     holder: Holder,
@@ -65,8 +69,22 @@ impl Engine {
     #[inline]
     pub(crate) fn place(&self, identity: &Identity<'_>) -> Place {
         let place = identity.place(self.secret.hash);
-        self.generation.prefetch(place);
+        self.generations.prefetch(place);
         place
+    }
+
+    /// Has the records on their way that may be of this place's key, as far as its line in the newest
+    /// generation tells.
+    #[inline]
+    pub(crate) fn prefetch_records(&self, place: Place) {
+        self.generations.candidates(place, |word| self.log.prefetch(word.address()));
+    }
+
+    /// Has a claim's own word and record on their way.
+    #[inline]
+    pub(crate) fn prefetch_claim(&self, slot: Slot, word: Word) {
+        self.generations.prefetch_slot(slot);
+        self.log.prefetch(word.address());
     }
 
     /// Milliseconds by the store's clock.
@@ -80,11 +98,44 @@ impl Engine {
 
     /// Looks for a key. A record that is found was checked whole.
     #[inline]
-    pub(crate) fn find(&self, place: Place, identity: &Identity<'_>) -> Result<Probe<Record<'_>>> {
-        table::probe(self.generation.words(), place, |word| {
-            let record = self.log.read_cold(word.address())?;
-            Ok(record.is_of(identity).then_some(record))
-        })
+    pub(crate) fn find(
+        &self,
+        place: Place,
+        identity: &Identity<'_>,
+    ) -> Result<Option<(Slot, Word, Record<'_>)>> {
+        let found = self.generations.find(place, |word| self.open_if(word, identity));
+        self.open_filters_if_met();
+        found
+    }
+
+    /// Looks for a key that is to be added if it is nowhere.
+    #[inline]
+    pub(crate) fn find_or_close(&self, place: Place, identity: &Identity<'_>) -> Result<Search<Record<'_>>> {
+        let found = self.generations.find_or_close(place, |word| self.open_if(word, identity));
+        self.open_filters_if_met();
+        found
+    }
+
+    /// Has the helper open the filters that another process made.
+    #[inline]
+    fn open_filters_if_met(&self) {
+        if self.generations.takes_filter_wish() {
+            self.open_filters();
+        }
+    }
+
+    #[cold]
+    fn open_filters(&self) {
+        let generations = Arc::downgrade(&self.generations);
+        // One that cannot be opened is done without.
+        self.helper.ask(move |_| drop(generations.upgrade().map(|it| it.open_filters())));
+    }
+
+    /// The record of a word, if it is of this identity.
+    #[inline]
+    fn open_if(&self, word: Word, identity: &Identity<'_>) -> Result<Option<Record<'_>>> {
+        let record = self.log.read_cold(word.address())?;
+        Ok(record.is_of(identity).then_some(record))
     }
 
     /// The record of a word.
@@ -94,8 +145,8 @@ impl Engine {
     }
 
     /// What a slot holds now.
-    pub(crate) fn load(&self, slot: Slot) -> Word {
-        table::load(self.generation.words(), slot)
+    pub(crate) fn load(&self, slot: Slot) -> Result<Word> {
+        self.generations.load(slot)
     }
 
     /// Appends a record that nobody knows of yet.
@@ -121,12 +172,64 @@ impl Engine {
 
     /// The one step that decides.
     #[inline]
-    pub(crate) fn swap(&self, slot: Slot, from: Word, to: Word) -> bool {
+    pub(crate) fn swap(&self, slot: Slot, from: Word, to: Word) -> Result<bool> {
         if planted!("swap.split") {
-            return self.load(slot) == from
-                && table::swap(self.generation.words(), slot, self.load(slot), to);
+            return Ok(self.load(slot)? == from && self.generations.swap(slot, self.load(slot)?, to)?);
         }
-        table::swap(self.generation.words(), slot, from, to)
+        self.generations.swap(slot, from, to)
+    }
+
+    /// A new key was added: has room made for the next ones. That fails nobody's request; where there is no
+    /// room at all, the next request says so.
+    #[inline]
+    pub(crate) fn added(&self, slot: Slot, place: Place) {
+        match self.generations.added(slot, place) {
+            Ok(Due::Soon(number)) => self.grow_ahead(number),
+            Ok(Due::Now(number)) => {
+                if self.generations.grow_soon(number, false).is_ok() {
+                    self.seal_older();
+                }
+            }
+            Ok(Due::Nothing) | Err(_) => {}
+        }
+    }
+
+    #[cold]
+    fn grow_ahead(&self, number: u64) {
+        if self.asked_behind.swap(number, Ordering::Relaxed) == number {
+            return;
+        }
+        let generations = Arc::downgrade(&self.generations);
+        self.helper.ask(move |_| drop(generations.upgrade().map(|it| it.grow_soon(number, true))));
+        self.seal_older();
+    }
+
+    /// Makes room for a key that has none in this generation, the newest.
+    #[cold]
+    pub(crate) fn grow(&self, full: u64) -> Result<()> {
+        self.generations.grow(full)?;
+        self.seal_older();
+        Ok(())
+    }
+
+    /// Has the helper close the older generations and make their filters. What fails costs speed alone, and
+    /// is tried again with the next growth.
+    #[cold]
+    fn seal_older(&self) {
+        let (generations, log) = (Arc::downgrade(&self.generations), Arc::downgrade(&self.log));
+        self.helper.ask(move |go_on| {
+            let (Some(generations), Some(log)) = (generations.upgrade(), log.upgrade()) else { return };
+            let place_of = |word: Word, soon: Option<Word>| {
+                soon.into_iter().for_each(|word| log.prefetch(word.address()));
+                Ok(Place(log.read(word.address())?.header.place))
+            };
+            let _ = generations.seal_older(place_of, || go_on.ask());
+        });
+    }
+
+    /// The slot behind this one, in the order of a walk through the index; `None` behind the last.
+    pub(crate) fn next_slot(&self, behind: Option<Slot>) -> Result<Option<Slot>> {
+        self.generations.next_slot(behind)
     }
 
     /// Who this process is.
@@ -153,11 +256,6 @@ impl Engine {
 
     pub(crate) fn counted(&self, counter: Counter) -> Result<u64> {
         Ok(self.page.counter(counter)?.load(Ordering::Relaxed))
-    }
-
-    /// Words of the index.
-    pub(crate) fn capacity(&self) -> usize {
-        self.generation.words().len()
     }
 
     /// What the rebuild at this open found; `None` if the index was trusted.

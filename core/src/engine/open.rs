@@ -9,8 +9,9 @@ use crate::clock::LAST_MS;
 use crate::control_page::{CONTROL_PAGE, CONTROL_PAGE_BYTES, ControlPage, IndexHead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
-use crate::index::Generation;
+use crate::helper::Helper;
 use crate::index::generation::bytes_of;
+use crate::index::{Generation, Generations};
 use crate::key::Secret;
 use crate::log::Log;
 use crate::log::address::Geometry;
@@ -20,6 +21,7 @@ use crate::log::segment::{self, SEGMENT_HEADER};
 use crate::options::{Defaults, Plan};
 use crate::os::{self, Created, Medium, Room};
 use crate::recovery::{self, Recovery};
+use crate::sync::AtomicU64;
 
 const SECRET: &str = "secret";
 const FIRST_GENERATION: u64 = 1;
@@ -27,7 +29,7 @@ const FIRST_GENERATION: u64 = 1;
 /// An index that may be used, and what it cost to get it.
 struct Index {
     page: ControlPage,
-    generation: Generation,
+    generations: Generations,
     recovery: Option<Recovery>,
 }
 
@@ -45,10 +47,24 @@ impl Engine {
             let _lock = medium.lock().map_err(abandoning)?;
             Self::open_rooms(&medium, plan).map_err(abandoning)?
         };
-        let Index { page, generation, recovery } = index;
-        let appender = Appender::new(&log, page.clone());
-        let clock = plan.clock.clone();
-        Ok(Self { meta, page, generation, log, appender, secret, clock, holder, recovery })
+        let Index { page, generations, recovery } = index;
+        let helper = Arc::new(Helper::new());
+        let appender = Appender::new(&log, page.clone(), helper.clone());
+        let (generations, log, clock) = (Arc::new(generations), Arc::new(log), plan.clock.clone());
+        let asked_behind = AtomicU64::new(0);
+        Ok(Self {
+            meta,
+            page,
+            generations,
+            log,
+            appender,
+            helper,
+            asked_behind,
+            secret,
+            clock,
+            holder,
+            recovery,
+        })
     }
 
     /// Under the control lock.
@@ -65,11 +81,11 @@ impl Engine {
         let secret = secret_of(medium)?.ok_or_else(|| no_secret(&place))?;
         check_secret(&fixed, &secret, &place)?;
         medium.make_room(Room::Log)?;
-        let log = Log::new(shared, Geometry::new(fixed.segment_bytes), fixed.store, secret.seed);
+        let log = Log::new(shared.clone(), Geometry::new(fixed.segment_bytes), fixed.store, secret.seed);
         let alone = !medium.anyone_attached()?;
-        let index = match trusted_index(medium, &meta)? {
+        let index = match trusted_index(&shared, &meta)? {
             Some(index) => index,
-            None if alone => rebuilt_index(medium, plan, &meta, &log, secret.hash)?,
+            None if alone => rebuilt_index(&shared, plan, &meta, &log, secret.hash)?,
             None => return Err(index_out_of_sight(&place)),
         };
         if alone {
@@ -173,7 +189,7 @@ fn make_store(medium: &dyn Medium, plan: &Plan) -> Result<Meta> {
 }
 
 /// The index that `meta` names, if this boot, this file and that index are the ones it was bound for.
-fn trusted_index(medium: &dyn Medium, meta: &Meta) -> Result<Option<Index>> {
+fn trusted_index(medium: &Arc<dyn Medium>, meta: &Meta) -> Result<Option<Index>> {
     let Some(binding) = meta.binding()? else { return Ok(None) };
     let here =
         binding.boot == medium.boot_id()? && Some(binding.meta) == medium.identity(Room::Store, META)?;
@@ -189,12 +205,19 @@ fn trusted_index(medium: &dyn Medium, meta: &Meta) -> Result<Option<Index>> {
     if page.head.index != binding.index || page.head.store != meta.fixed.store {
         return Ok(None);
     }
-    let generation = Generation::open(medium, page.head.generation, meta.fixed.store)?;
-    Ok(generation.map(|generation| Index { page, generation, recovery: None }))
+    let generations = Generations::new(medium.clone(), page.clone(), meta.fixed.store);
+    Ok(generations.open_all()?.then_some(Index { page, generations, recovery: None }))
 }
 
 /// A new index, from the log. Only while nobody else is attached: two indexes would each grant every key.
-fn rebuilt_index(medium: &dyn Medium, plan: &Plan, meta: &Meta, log: &Log, hash: [u64; 2]) -> Result<Index> {
+fn rebuilt_index(
+    shared: &Arc<dyn Medium>,
+    plan: &Plan,
+    meta: &Meta,
+    log: &Log,
+    hash: [u64; 2],
+) -> Result<Index> {
+    let medium = &**shared;
     let high_water_ms = meta.high_water_ms()?;
     let identity = medium.identity(Room::Store, META)?.unwrap_or_default();
     if let Some(old) = meta.binding()?.filter(|old| old.meta == identity) {
@@ -235,13 +258,14 @@ fn rebuilt_index(medium: &dyn Medium, plan: &Plan, meta: &Meta, log: &Log, hash:
     };
     let page =
         ControlPage::open(mapping).ok_or_else(|| Error::corrupt("a new control page cannot be read back"))?;
-    page.set_next_segment(next_segment)?;
+    page.begin(next_segment)?;
     binding.boot = medium.boot_id()?;
     binding.control = medium.identity(Room::Index, CONTROL_PAGE)?.unwrap_or_default();
     meta.bind(&binding)?;
     kill_point!("rebuild.bound");
     let recovery = (!segments.is_empty()).then_some(recovery);
-    Ok(Index { page, generation, recovery })
+    let generations = Generations::new(shared.clone(), page.clone(), store);
+    Ok(Index { page, generations, recovery })
 }
 
 fn index_name(index: &[u8; 16]) -> String {
@@ -250,7 +274,7 @@ fn index_name(index: &[u8; 16]) -> String {
 
 /// Files whose maker died before they got their name. Nobody else is attached, so nobody is making one.
 fn sweep_temporary(medium: &dyn Medium) -> Result<()> {
-    for room in [Room::Store, Room::Log] {
+    for room in [Room::Store, Room::Log, Room::Index] {
         for name in medium.list(room)?.iter().filter(|name| os::is_temporary(name)) {
             medium.remove(room, name)?;
         }

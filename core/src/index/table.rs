@@ -10,17 +10,13 @@ pub(crate) const LINE: usize = 8;
 /// A chain longer than this counts as full: it also bounds what chosen keys can cost.
 pub(crate) const PROBE_CAP_LINES: usize = 64;
 
-/// Where in a generation a word is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Slot(pub(crate) usize);
-
-/// What a probe met.
+/// What a probe met, by the number of the word in its generation.
 pub(crate) enum Probe<R> {
     /// A live word of the key, and what `open` made of its record.
-    Found(Slot, Word, R),
+    Found(usize, Word, R),
     /// The key is not here, and this is where it would go.
-    Vacant(Slot),
-    /// The generation is being sealed.
+    Vacant(usize),
+    /// The key is not here, and never will be: its chain is closed.
     Frozen,
     /// Neither the key nor room for it within the cap.
     Full,
@@ -41,7 +37,7 @@ pub(crate) fn probe<R, E>(
             // Acquire meets the Release of the swap that put the word here: the record's bytes are visible.
             let word = Word(word.load(Ordering::Acquire));
             if word == Word::EMPTY {
-                return Ok(Probe::Vacant(Slot(line * LINE + i)));
+                return Ok(Probe::Vacant(line * LINE + i));
             }
             if word == Word::FROZEN {
                 return Ok(Probe::Frozen);
@@ -50,7 +46,7 @@ pub(crate) fn probe<R, E>(
                 && !word.is_dead()
                 && let Some(record) = open(word)?
             {
-                return Ok(Probe::Found(Slot(line * LINE + i), word, record));
+                return Ok(Probe::Found(line * LINE + i, word, record));
             }
         }
         line = (line + 1) & (lines - 1);
@@ -58,15 +54,28 @@ pub(crate) fn probe<R, E>(
     Ok(Probe::Full)
 }
 
-/// The one step that decides. `false`: the slot no longer holds `from`, and nothing was changed.
-pub(crate) fn swap(words: &[AtomicU64], slot: Slot, from: Word, to: Word) -> bool {
-    // Release: whoever loads the word sees the record. Acquire: a loser that looks again sees the winner's.
-    words[slot.0].compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
+/// The words of the home line that have the place's tag.
+#[inline]
+pub(crate) fn candidates(words: &[AtomicU64], place: Place) -> impl Iterator<Item = Word> {
+    let line = place.home(words.len() / LINE) * LINE;
+    let line = words[line..][..LINE].iter().map(|word| Word(word.load(Ordering::Relaxed)));
+    line.filter(move |word| word.is_record() && word.tag() == place.tag())
 }
 
-/// What the slot holds now.
-pub(crate) fn load(words: &[AtomicU64], slot: Slot) -> Word {
-    Word(words[slot.0].load(Ordering::Acquire))
+/// The one step that decides. `false`: the word no longer is `from`, and nothing was changed.
+pub(crate) fn swap(words: &[AtomicU64], at: usize, from: Word, to: Word) -> bool {
+    // Release: whoever loads the word sees the record. Acquire: a loser that looks again sees the winner's.
+    words[at].compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
+}
+
+/// What the word is now.
+pub(crate) fn load(words: &[AtomicU64], at: usize) -> Word {
+    Word(words[at].load(Ordering::Acquire))
+}
+
+/// Closes a chain where it ends; `false` if a key was put there first.
+pub(crate) fn close(words: &[AtomicU64], at: usize) -> bool {
+    swap(words, at, Word::EMPTY, Word::FROZEN)
 }
 
 #[cfg(test)]
@@ -90,8 +99,8 @@ mod tests {
             let Probe::Vacant(slot) = find(&words, place, address) else { panic!("address {address}") };
             assert!(swap(&words, slot, Word::EMPTY, Word::new(place.tag(), Address(address))));
         }
-        assert!(matches!(find(&words, place, 1), Probe::Found(Slot(8), ..)));
-        assert!(matches!(find(&words, place, 2), Probe::Found(Slot(9), ..)));
+        assert!(matches!(find(&words, place, 1), Probe::Found(8, ..)));
+        assert!(matches!(find(&words, place, 2), Probe::Found(9, ..)));
     }
 
     #[test]
@@ -102,7 +111,7 @@ mod tests {
             assert!(swap(&words, slot, Word::EMPTY, Word::new(0, Address(n as u64 + 1))));
         }
         assert!(matches!(find(&words, place, 1 << 40), Probe::Full));
-        assert!(matches!(find(&words, place, 9), Probe::Found(Slot(0), ..)), "line 127, then line 0");
+        assert!(matches!(find(&words, place, 9), Probe::Found(0, ..)), "line 127, then line 0");
     }
 
     #[test]
@@ -110,6 +119,6 @@ mod tests {
         let words = table(1);
         words[0].store(Word::FROZEN.0, Ordering::Relaxed);
         assert!(matches!(find(&words, Place(0), 1), Probe::Frozen));
-        assert!(!swap(&words, Slot(0), Word::EMPTY, Word::new(0, Address(1))));
+        assert!(!swap(&words, 0, Word::EMPTY, Word::new(0, Address(1))));
     }
 }

@@ -1,5 +1,7 @@
 //! Appending. A chunk taken from a tail is one appender's, and what it appends there disturbs nobody.
 
+use std::sync::Arc;
+
 use crossbeam_utils::CachePadded;
 
 use super::address::{Address, UNIT};
@@ -13,6 +15,7 @@ use super::tail::Tails;
 use crate::control_page::ControlPage;
 use crate::error::{Error, Result};
 use crate::fault::{kill_point, planted};
+use crate::helper::Helper;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Where the next record of each class goes: an address inside a chunk, 0 for none. A thread takes a cursor
@@ -49,9 +52,9 @@ pub(crate) struct Appended<'a> {
 }
 
 impl Appender {
-    pub(crate) fn new(log: &Log, page: ControlPage) -> Self {
+    pub(crate) fn new(log: &Log, page: ControlPage, helper: Arc<Helper>) -> Self {
         let cursors = (0..CURSORS).map(|_| CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0))));
-        Self { tails: Tails::new(log, page), cursors: cursors.collect() }
+        Self { tails: Tails::new(log, page, helper), cursors: cursors.collect() }
     }
 
     /// Appends where this thread's chunk has room at hand; never waits and never makes a segment.

@@ -48,16 +48,22 @@ impl Log {
         segment.record(self.seed, address, offset).ok_or_else(|| damaged(segment, offset))
     }
 
-    /// As [`read`](Log::read), of a record that nobody touched lately: asks for all its cache lines at once.
+    /// Asks for a record's lines, ahead of reading it.
     #[inline]
-    pub(crate) fn read_cold(&self, address: Address) -> Result<Record<'_>> {
+    pub(crate) fn prefetch(&self, address: Address) {
         const LINES: usize = 8;
-        let segment = self.segment(self.geometry.segment(address))?;
+        let Some(segment) = self.segments.get(self.geometry.segment(address)) else { return };
         let offset = self.geometry.offset(address);
         for line in 0..LINES {
             segment.mapping.prefetch(offset + line * 64);
         }
-        segment.record(self.seed, address, offset).ok_or_else(|| damaged(segment, offset))
+    }
+
+    /// As [`read`](Log::read), of a record that nobody touched lately: asks for all its cache lines at once.
+    #[inline]
+    pub(crate) fn read_cold(&self, address: Address) -> Result<Record<'_>> {
+        self.prefetch(address);
+        self.read(address)
     }
 }
 

@@ -1,9 +1,7 @@
 //! The tails: where each lifetime class of a store takes its next chunk, shared by all its processes. One
 //! word a class decides, and another one names the segment that was made ready to follow.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
@@ -14,7 +12,8 @@ use super::segment::{self, CHUNK, SEGMENT_HEADER, Segment};
 use crate::control_page::ControlPage;
 use crate::error::{Error, Result};
 use crate::fault::kill_point;
-use crate::os::{Created, Mapping, Medium, Room};
+use crate::helper::Helper;
+use crate::os::{Created, Medium, Room};
 use crate::sync::Ordering;
 
 /// How many segments' names may be found taken before growth gives up: leftovers of crashed growth.
@@ -26,9 +25,6 @@ const WINDOW: usize = 1 << 20;
 /// How far ahead of the tail they are, at most. A segment begins with one window and the distance doubles:
 /// pages made ready are pages that will be written to disk, and a small store should not write large ones.
 const AHEAD: usize = 16 * WINDOW;
-
-/// Jobs that may wait for the helper; more are left to the appenders.
-const WAITING: usize = 64;
 
 /// A tail: segment number 32 | next chunk 32. Zero: the class has no segment yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,15 +51,7 @@ pub(crate) struct Tails {
     /// Taken by one thread of this process at a time to make a segment; other processes make theirs, and the
     /// tail decides.
     growth: Mutex<()>,
-    helper: Mutex<Option<Helper>>,
-}
-
-/// The thread that runs ahead, and the process in which it does.
-#[derive(Debug)]
-struct Helper {
-    jobs: SyncSender<Job>,
-    thread: JoinHandle<()>,
-    process: u32,
+    helper: Arc<Helper>,
 }
 
 /// What it takes to make a segment.
@@ -75,17 +63,10 @@ struct Maker {
     store: [u8; 16],
 }
 
-/// What the helper does. Only speed depends on it: where it is late, dead, or left behind by a fork, the
-/// appenders take the page faults and make the segments themselves.
-enum Job {
-    Populate(Mapping, usize),
-    MakeNext(Lifetime, SegmentNumber),
-}
-
 impl Tails {
-    pub(crate) fn new(log: &Log, page: ControlPage) -> Self {
+    pub(crate) fn new(log: &Log, page: ControlPage, helper: Arc<Helper>) -> Self {
         let maker = Maker { medium: log.medium.clone(), page, geometry: log.geometry, store: log.store };
-        Self { maker: Arc::new(maker), growth: Mutex::new(()), helper: Mutex::new(None) }
+        Self { maker: Arc::new(maker), growth: Mutex::new(()), helper }
     }
 
     /// Takes as many chunks in a row as `len` bytes need, and answers with where they start.
@@ -145,55 +126,18 @@ impl Tails {
         let reached = |offset: usize| (offset + offset.clamp(WINDOW, AHEAD)) / WINDOW;
         let first = if start == 0 { 0 } else { reached(start) };
         for window in first..reached(end).min(mapping.len() / WINDOW) {
-            self.ask(Job::Populate(mapping.clone(), window * WINDOW));
+            let mapping = mapping.clone();
+            self.helper.ask(move |_| mapping.populate(window * WINDOW, WINDOW));
         }
         let due = mapping.len() / 4 * 3;
         if start < due && due <= end {
-            self.ask(Job::MakeNext(lifetime, from.segment()));
+            let (maker, current) = (Arc::downgrade(&self.maker), from.segment());
+            // Whoever needs the segment meets the same error, and tells its caller.
+            self.helper.ask(move |_| {
+                drop(maker.upgrade().map(|maker| maker.make_ready(lifetime, current)));
+            });
         }
         Ok(())
-    }
-
-    fn ask(&self, job: Job) {
-        let mut helper = self.helper.lock();
-        if helper.is_none() {
-            let (sender, jobs) = sync_channel(WAITING);
-            let process = std::process::id();
-            // Weak: a store that was dropped is left at once, not when its helper has noticed.
-            let maker = Arc::downgrade(&self.maker);
-            let builder = std::thread::Builder::new().name("semel-ahead".into());
-            let Ok(thread) = builder.spawn(move || help(&jobs, &maker)) else { return };
-            *helper = Some(Helper { jobs: sender, thread, process });
-        }
-        if let Some(helper) = &*helper {
-            let _ = helper.jobs.try_send(job);
-        }
-    }
-}
-
-impl Drop for Tails {
-    /// Waits until the helper is done: a store that was dropped makes no more files and holds no process
-    /// slot. A forked child has no helper to wait for.
-    fn drop(&mut self) {
-        if let Some(Helper { jobs, thread, process }) = self.helper.get_mut().take() {
-            drop(jobs);
-            if process == std::process::id() {
-                let _ = thread.join();
-            }
-        }
-    }
-}
-
-/// Ends when the tails it serves are gone.
-fn help(jobs: &Receiver<Job>, maker: &Weak<Maker>) {
-    while let Ok(job) = jobs.recv() {
-        match job {
-            Job::Populate(mapping, offset) => mapping.populate(offset, WINDOW),
-            // Whoever needs the segment meets the same error, and tells its caller.
-            Job::MakeNext(lifetime, current) => {
-                drop(maker.upgrade().map(|maker| maker.make_ready(lifetime, current)));
-            }
-        }
     }
 }
 

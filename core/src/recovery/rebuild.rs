@@ -37,6 +37,7 @@ pub(crate) fn rebuild(
             Probe::Found(..) => {}
             Probe::Vacant(slot) => {
                 table::swap(words, slot, Word::EMPTY, word);
+                generation.counted(place);
                 keys += 1;
             }
             Probe::Frozen | Probe::Full => {

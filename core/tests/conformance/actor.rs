@@ -101,6 +101,13 @@ impl Actor {
                 let claim = self.store.adopt(&bytes.0)?;
                 self.started(claim, label.as_ref())
             }
+            Order::MarkSeenMany { scope, key, keys, ttl_ms } => {
+                let names: Vec<String> = (0..*keys).map(|n| format!("{key}-{n}")).collect();
+                let answers = self.store.mark_seen_many(&scope.0, &names, millis(*ttl_ms))?;
+                let first = answers.into_iter().collect::<Result<Vec<bool>>>()?;
+                let count = first.iter().filter(|first| **first).count();
+                Ok(json!({"first": count, "seen": first.len() - count}))
+            }
             Order::Fill { key, keys } => Ok(self.fill(key, *keys)),
             Order::Heartbeat { claim, lease_ms } => done(self.claim(claim).heartbeat(millis(*lease_ms))),
             Order::BeginEffect { claim } => done(self.claim(claim).begin_effect()),

@@ -48,6 +48,13 @@ pub(crate) enum Order {
         #[serde(rename = "as")]
         label: Option<String>,
     },
+    MarkSeenMany {
+        #[serde(default)]
+        scope: Name,
+        key: String,
+        keys: u64,
+        ttl_ms: u64,
+    },
     Fill {
         key: String,
         keys: u64,

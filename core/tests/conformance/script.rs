@@ -135,7 +135,6 @@ fn needed(what: &What) -> Option<Need> {
         What::Advance { .. } => None,
         What::Kill => Some(Need::Processes),
         What::LoseIndex => Some(Need::Index),
-        What::Verb(verb) if verb["do"] == "fill" => Some(Need::Index),
         What::Verb(verb) if verb["do"] == "close" => Some(Need::Lasting),
         What::Verb(_) => None,
     }

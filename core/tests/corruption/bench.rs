@@ -62,6 +62,11 @@ pub(crate) struct Bench {
 
 const PAST_LIMIT: usize = 1001;
 
+/// Of the first generation.
+pub(crate) const FILTER: &str = "filter-00000001";
+/// A filter is opened behind the back of those who ask: so often they ask again.
+const ROUNDS: usize = 40;
+
 /// All that is in a segment is in its first chunk.
 const USED: usize = 64 << 10;
 
@@ -94,6 +99,37 @@ impl Bench {
         drop(store);
         bench.look();
         bench
+    }
+
+    /// One whose index has grown: most keys lie in a sealed generation with its filter, some in the newest.
+    pub(crate) fn grown() -> Self {
+        const FILL: usize = 700;
+        let mut bench = Self::new();
+        let store = bench.open().unwrap();
+        (0..FILL).for_each(|n| complete(&store, &format!("fill {n}"), 1));
+        // The helper is about to seal it.
+        let is_sealed = (0..1_000_000).any(|_| {
+            std::thread::yield_now();
+            bench.index_names().iter().any(|name| name == FILTER)
+        });
+        assert!(is_sealed, "{:?}", bench.index_names());
+        for bytes in [3, 30] {
+            let key = format!("late {bytes}");
+            complete(&store, &key, bytes);
+            bench.keys.push((key.clone(), Left::Ended(replay_of(&key, bytes))));
+        }
+        drop(store);
+        bench.look();
+        bench
+    }
+
+    /// Whether its index is still the one that has grown.
+    pub(crate) fn is_grown(&self) -> bool {
+        self.index.iter().any(|(path, _)| path.ends_with(FILTER) && path.exists())
+    }
+
+    fn index_names(&self) -> Vec<String> {
+        names(&index_of(self.dir.path()))
     }
 
     fn open(&self) -> Result<Store> {
@@ -174,6 +210,15 @@ impl Bench {
         // A damaged `meta` or index is not trusted, and rebuilt: then the rules of a rebuild hold.
         let may_hide = index == Index::Damaged || store.recovery().is_some();
         self.ask_each(&store, may_hide, found);
+        if self.is_grown() {
+            for _ in 0..ROUNDS {
+                std::thread::yield_now();
+                let mut again = Harm::default();
+                self.ask_each(&store, may_hide, &mut again);
+                found.hidden = found.hidden.max(again.hidden);
+                found.violations.extend(again.violations);
+            }
+        }
         if index == Index::Damaged {
             // New keys may be refused; the old ones must not suffer from where they were written.
             for bytes in [0, 900] {
@@ -242,6 +287,18 @@ impl Bench {
         } else {
             self.index.clear();
         }
+        if self.is_grown() {
+            self.shrink_index();
+        }
+    }
+
+    /// Removes what a growth made.
+    fn shrink_index(&self) {
+        for name in self.index_names() {
+            if !self.index.iter().any(|(path, _)| path.ends_with(&name)) {
+                fs::remove_file(index_of(self.dir.path()).join(name)).unwrap();
+            }
+        }
     }
 
     fn forget_index(&mut self) {
@@ -290,6 +347,24 @@ impl Bench {
     /// Writes a word into a file of the index.
     pub(crate) fn put_index(&self, name: &str, at: usize, word: u64) {
         put(&index_of(self.dir.path()).join(name), at, &word.to_le_bytes());
+    }
+
+    /// Makes a file of the index so long.
+    pub(crate) fn resize_index(&self, name: &str, length: u64) {
+        let path = index_of(self.dir.path()).join(name);
+        OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
+    }
+
+    /// Makes a filter say no to everything, under checksums that are right.
+    pub(crate) fn reseal_an_empty_filter(&self) {
+        let path = index_of(self.dir.path()).join(FILTER);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[64..].fill(0);
+        let sum = xxh3_64(&bytes[64..]);
+        bytes[48..56].copy_from_slice(&sum.to_le_bytes());
+        let sum = xxh3_64(&bytes[..56]);
+        bytes[56..64].copy_from_slice(&sum.to_le_bytes());
+        put(&path, 0, &bytes);
     }
 
     /// Says of the one generation that it has this many words, under a checksum that is right.

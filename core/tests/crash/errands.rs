@@ -17,6 +17,8 @@ const LETTERS: usize = 64;
 const OWN_KEYS: u32 = 1 << 20;
 const OWN: u32 = 64;
 const NOTED_MS: u64 = 1000;
+/// Fresh keys in a row, where only some are wanted.
+const ADDS: usize = 4;
 
 /// An adoption that is planned.
 pub struct Due {
@@ -77,9 +79,13 @@ impl Worker {
 
     /// Now and then something else than a begin.
     pub fn errand(&mut self, key: u32) -> bool {
+        if self.adds_now() {
+            (0..ADDS).for_each(|_| self.add());
+            return true;
+        }
         // Of no use to those who wait for the end of a lease.
         let rarely = match self.orders.aim {
-            Aim::Mixed => 1,
+            Aim::Mixed | Aim::Growth => 1,
             Aim::HandOver => 4,
             Aim::Deadline | Aim::Rendezvous => 64,
         };

@@ -24,7 +24,7 @@ pub struct Held {
 
 impl Held {
     /// A verb of this claim.
-    fn asks(&self, verb: Verb) -> Asked {
+    pub fn asks(&self, verb: Verb) -> Asked {
         Asked { fence: self.claim.fence().get(), holding: self.holding, ..Asked::new(verb, self.key) }
     }
 }
@@ -100,7 +100,7 @@ impl Worker {
         let weighed = match self.orders.aim {
             Aim::Deadline => DEADLINE,
             Aim::HandOver => HAND_OVER,
-            Aim::Mixed | Aim::Rendezvous => MIXED,
+            Aim::Mixed | Aim::Rendezvous | Aim::Growth => MIXED,
         };
         let mut choice = self.random.below(100);
         for &(verb, weight) in weighed {

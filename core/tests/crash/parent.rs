@@ -13,7 +13,7 @@ use super::check::Report;
 use super::journal::{self, Call, PARENT, Who};
 use super::random::Random;
 use super::verbs::{self, MS};
-use super::worker::{Aim, ORDERS, Orders};
+use super::worker::Aim;
 
 const WORKERS: usize = 4;
 pub const SIGKILL: i32 = 9;
@@ -25,6 +25,8 @@ const LEGS: usize = 3;
 const LOSES_THE_INDEX: usize = 1;
 /// Deaths in a leg before all are killed.
 const LEG_DEATHS: u64 = 16;
+/// Where each growth is twice as far away as the last, a leg ends after so long.
+const GROWTH_NS: u64 = 80 * MS;
 /// A leg is given up after this: something hangs.
 const LEG_NS: u64 = 30_000 * MS;
 
@@ -37,8 +39,23 @@ pub struct Run {
     /// Kill points at which workers die, besides being killed at any moment.
     pub points: Vec<&'static str>,
     pub fault: Option<&'static str>,
+    /// Goes on behind the last cycle, for three times as many, until each point was met so many times.
+    pub least: u64,
     /// Ends at the first broken rule.
     pub until_broken: bool,
+}
+
+impl Run {
+    /// No deaths, no kill points, no fault.
+    pub fn of(aim: Aim) -> Self {
+        Self { aim, cycles: 0, points: Vec::new(), fault: None, least: 0, until_broken: false }
+    }
+
+    fn is_done(&self, outcome: &Outcome) -> bool {
+        let met = outcome.points.values().all(|&times| times >= self.least);
+        let enough = if met { self.cycles } else { 4 * self.cycles };
+        outcome.deaths >= enough || self.until_broken && outcome.report.violations() > 0
+    }
 }
 
 /// What came of it.
@@ -51,16 +68,19 @@ pub struct Outcome {
     pub stores: u64,
     pub rebuilds: u64,
     pub stops: u64,
+    /// Of the indexes that were lost: their generations, and those that were sealed.
+    pub generations: u64,
+    pub filters: u64,
 }
 
 /// A worker that runs; killed when it is dropped.
-struct Running {
-    who: Who,
-    child: Child,
-    born: u64,
-    point: Option<&'static str>,
+pub struct Running {
+    pub who: Who,
+    pub child: Child,
+    pub born: u64,
+    pub point: Option<&'static str>,
     /// By the parent, not by its kill point.
-    killed: bool,
+    pub killed: bool,
 }
 
 impl Drop for Running {
@@ -71,14 +91,16 @@ impl Drop for Running {
 }
 
 pub struct Parent<'r> {
-    run: &'r Run,
-    dir: &'r Path,
-    words: u64,
-    clock_offset_ms: u64,
+    pub run: &'r Run,
+    pub dir: &'r Path,
+    pub words: u64,
+    /// Nothing is done ahead in this store, and nothing is sealed: only what the protocol needs.
+    pub without_helpers: bool,
+    pub clock_offset_ms: u64,
     pub outcome: &'r mut Outcome,
-    random: Random,
-    workers: Vec<Running>,
-    born: Who,
+    pub random: Random,
+    pub workers: Vec<Running>,
+    pub born: Who,
     /// The journals up to this worker's were read.
     read: Who,
     deaths: HashMap<Who, u64>,
@@ -89,15 +111,25 @@ pub struct Parent<'r> {
 pub fn run(run: &Run) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.points.extend(run.points.iter().map(|point| (*point, 0)));
-    while outcome.deaths < run.cycles && !(run.until_broken && outcome.report.violations() > 0) {
+    while !run.is_done(&outcome) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("index")).unwrap();
-        let words = if run.aim == Aim::Rendezvous { 1 << 19 } else { 1 << 13 };
-        let random = Random::new(verbs::boot_ns());
+        let words = match run.aim {
+            Aim::Rendezvous => 1 << 19,
+            Aim::Deadline | Aim::HandOver => 1 << 13,
+            Aim::Mixed | Aim::Growth => 1 << 10,
+        };
+        let mut random = Random::new(verbs::boot_ns());
+        let without_helpers = match run.fault {
+            // Sealing closes the chains, too, and soon.
+            Some(fault) => fault == "close.skipped",
+            None => run.aim == Aim::Growth && random.below(3) == 0,
+        };
         let mut parent = Parent {
             run,
             dir: dir.path(),
             words,
+            without_helpers,
             clock_offset_ms: 0,
             outcome: &mut outcome,
             random,
@@ -116,7 +148,7 @@ impl Parent<'_> {
     fn follow_a_store(&mut self) {
         self.outcome.stores += 1;
         self.open(false);
-        for leg in 0..LEGS {
+        for leg in 0..self.legs() {
             self.let_them_die();
             self.kill_all();
             let lost = leg == LOSES_THE_INDEX;
@@ -142,14 +174,22 @@ impl Parent<'_> {
             let story = format!("index lost: {lost}, {:?}", store.recovery());
             self.outcome.report.add(("a scan that was not needed, or none that was", story));
         }
+        self.look_for_leavings();
         self.clock_offset_ms = verbs::clock_offset_ms(&store);
         self.look_at_every_key(&store);
     }
 
-    fn lose_the_index(&self) {
+    fn lose_the_index(&mut self) {
         for entry in std::fs::read_dir(self.dir.join("index")).unwrap() {
-            std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+            let index = entry.unwrap().path();
+            self.look_at_its_generations(&index);
+            std::fs::remove_dir_all(index).unwrap();
         }
+    }
+
+    /// An index that was rebuilt has room for long: behind it nothing grows.
+    fn legs(&self) -> usize {
+        if self.run.aim == Aim::Growth { LOSES_THE_INDEX + 1 } else { LEGS }
     }
 
     /// Workers run and die and are started again, until there were enough deaths.
@@ -159,9 +199,16 @@ impl Parent<'_> {
             self.start();
         }
         let mut next_kill = self.now();
+        let grown = self.now() + GROWTH_NS;
         while self.outcome.deaths < enough {
             std::thread::sleep(Duration::from_millis(1));
             let now = self.now();
+            if self.run.aim == Aim::Growth {
+                if now > grown {
+                    return;
+                }
+                self.have_one_go_on();
+            }
             assert!(now < end, "{} deaths and no more: something hangs", self.outcome.deaths);
             for at in 0..WORKERS {
                 if now > self.workers[at].born + PATIENCE_NS {
@@ -228,48 +275,11 @@ impl Parent<'_> {
         }
     }
 
-    fn start(&mut self) {
-        self.born += 1;
-        let orders = Orders {
-            who: self.born,
-            aim: self.run.aim,
-            clock_offset_ms: self.clock_offset_ms,
-            words: self.words,
-            dir: self.dir.to_owned(),
-        };
-        let mut command = worker_command();
-        command.env(ORDERS, orders.text());
-        let point = self.choose_point();
-        if let Some(point) = point {
-            // Rare points at once, common ones anywhere from the first time to some thousandth.
-            let rare = ["segment", "resolve", "begin.helped"].iter().any(|name| point.starts_with(name));
-            let seldom = ["seen", "forget", "adopt", "handover"].iter().any(|name| point.starts_with(name));
-            let doublings = match (rare, seldom) {
-                (true, _) => 2,
-                (_, true) => 4,
-                _ => 10,
-            };
-            let doublings = self.random.below(doublings);
-            let times = 1 + self.random.below(1 << doublings);
-            command.env("SEMEL_KILL", format!("{point}:{times}"));
-        }
-        if let Some(fault) = self.run.fault {
-            command.env("SEMEL_PLANT", fault);
-        }
-        let child = command.spawn().unwrap();
-        self.workers.push(Running { who: self.born, child, born: self.now(), point, killed: false });
-    }
-
-    /// Every other worker dies where the fewest have died so far.
-    fn choose_point(&mut self) -> Option<&'static str> {
-        let behind = self.outcome.points.iter().min_by_key(|(_, times)| **times).map(|(point, _)| *point);
-        match self.random.below(8) {
-            0 => None,
-            1..4 => behind,
-            _ => {
-                let at = self.random.below(self.run.points.len().max(1) as u64) as usize;
-                self.run.points.get(at).copied()
-            }
+    /// Workers that stopped themselves stay so for some milliseconds.
+    fn have_one_go_on(&mut self) {
+        let at = self.random.below(WORKERS as u64) as usize;
+        if let Some(pid) = Pid::from_raw(self.workers[at].child.id() as i32) {
+            let _ = kill_process(pid, Signal::CONT);
         }
     }
 }
@@ -279,5 +289,6 @@ pub fn worker_command() -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([super::ENTRY, "--exact", "--nocapture"]).stdin(Stdio::null()).stdout(Stdio::null());
     command.env_remove("SEMEL_KILL").env_remove("SEMEL_PLANT");
+    command.env_remove("SEMEL_STOP").env_remove("RUST_MIN_STACK");
     command
 }

@@ -1,6 +1,7 @@
 //! What the parent finds when everybody is dead: every key as a look at it and as a list tells it.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use semel::Store;
 
@@ -32,6 +33,45 @@ impl Parent<'_> {
         }
     }
 
+    /// All have agreed on one sequence of generations: none is missing, at most one is made and not yet
+    /// published, and only those that are not the newest have filters.
+    pub fn look_at_its_generations(&mut self, index: &Path) {
+        const NEWEST: usize = 72;
+        let control = std::fs::read(index.join("control")).unwrap();
+        let newest = u64::from_le_bytes(control[NEWEST..NEWEST + 8].try_into().unwrap());
+        let numbers = |kind: &str| {
+            let number = |name: &String| u64::from_str_radix(name.strip_prefix(kind)?, 16).ok();
+            let numbers = names_in(index).into_iter().filter_map(|name| number(&name));
+            let mut numbers: Vec<_> = numbers.collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        let (generations, filters) = (numbers("generation-"), numbers("filter-"));
+        let whole =
+            generations.iter().copied().eq(1..=newest) || generations.iter().copied().eq(1..=newest + 1);
+        if !whole || filters.iter().any(|&filter| filter >= newest) {
+            let story = format!("newest is {newest}, of {generations:?}, filters of {filters:?}");
+            self.outcome.report.add(("generations that do not follow each other", story));
+        }
+        self.outcome.generations += generations.len() as u64;
+        self.outcome.filters += filters.len() as u64;
+    }
+
+    /// What somebody was making when it died is gone from the index once somebody has opened it alone.
+    pub fn look_for_leavings(&mut self) {
+        const KNOWN: [&str; 3] = ["control", "generation-", "filter-"];
+        for index in names_in(&self.dir.join("index")) {
+            let left = names_in(&self.dir.join("index").join(index));
+            let left: Vec<_> =
+                left.iter().filter(|name| !KNOWN.iter().any(|kind| name.starts_with(kind))).collect();
+            if !left.is_empty() {
+                self.outcome
+                    .report
+                    .add(("what a dead process was making is still there", format!("{left:?}")));
+            }
+        }
+    }
+
     /// Lists the store while nobody changes it: each key once at most, and those that a look finds ended, or
     /// in doubt, exactly once.
     fn list_every_key(&mut self, store: &Store) -> HashMap<u32, Answered> {
@@ -49,4 +89,9 @@ impl Parent<'_> {
             self.calls.push(Call { who: PARENT, asked, answered: Some(answered) });
         }
     }
+}
+
+fn names_in(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name());
+    names.map(|name| name.into_string().unwrap()).collect()
 }

@@ -32,6 +32,8 @@ pub enum Aim {
     HandOver,
     /// Everybody begins the same fresh key in the same moment.
     Rendezvous,
+    /// An index that grows all the time, under keys of all ages.
+    Growth,
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ impl Orders {
                 "Mixed" => Aim::Mixed,
                 "Deadline" => Aim::Deadline,
                 "HandOver" => Aim::HandOver,
+                "Growth" => Aim::Growth,
                 _ => Aim::Rendezvous,
             },
             clock_offset_ms: next().parse().unwrap(),
@@ -110,6 +113,7 @@ pub fn live(orders: Orders) {
         match worker.orders.aim {
             Aim::Rendezvous => worker.meet(),
             Aim::Mixed | Aim::Deadline | Aim::HandOver => worker.step(),
+            Aim::Growth => worker.grow(),
         }
     }
     std::mem::forget(worker.held);
@@ -141,7 +145,7 @@ impl Worker {
         (asked, answered)
     }
 
-    fn step(&mut self) {
+    pub fn step(&mut self) {
         let now = self.now();
         if let Some(due) = self.held.iter().position(|held| held.due <= now) {
             let held = self.held.swap_remove(due);
@@ -196,7 +200,7 @@ impl Worker {
         }
         self.refused += 1;
         let in_time = match self.orders.aim {
-            Aim::Mixed | Aim::HandOver => !self.refused.is_multiple_of(16),
+            Aim::Mixed | Aim::HandOver | Aim::Growth => !self.refused.is_multiple_of(16),
             // Only the last moments of a lease count.
             Aim::Deadline => answered.ms < 2 && answered.answer != Answer::Replay,
             Aim::Rendezvous => true,

@@ -3,7 +3,7 @@
 
 use loom::cell::Cell;
 
-use crate::index::table::{self, LINE, Probe, Slot};
+use crate::index::table::{self, LINE, Probe};
 use crate::index::word::Word;
 use crate::key::Place;
 use crate::log::address::Address;
@@ -44,6 +44,17 @@ pub(crate) enum Fault {
     StoreForTaken,
     /// COMMITTED is stored over whatever is there.
     StoreForCommitted,
+    /// newest is swapped, loaded, a chain closed, the state of a generation stored or loaded so that nothing
+    /// is ordered by it.
+    RelaxedPublish,
+    RelaxedNewest,
+    RelaxedClose,
+    RelaxedState,
+    RelaxedStateLoad,
+    /// The older generation is not closed before a key goes into the newest.
+    ChainNotClosed,
+    /// The filter is built before the generation is closed.
+    FilterTooEarly,
 }
 
 pub(crate) struct World {
@@ -115,18 +126,18 @@ impl World {
         self.append(address, Bytes::Claim { fence: address }, control)
     }
 
-    pub(crate) fn swap(&self, slot: Slot, from: Word, to: Word) -> bool {
+    pub(crate) fn swap(&self, slot: usize, from: Word, to: Word) -> bool {
         match self.fault {
             Fault::StoreForSwap => {
                 let same = table::load(&self.words, slot) == from;
                 if same {
-                    self.words[slot.0].store(to.0, Ordering::Release);
+                    self.words[slot].store(to.0, Ordering::Release);
                 }
                 same
             }
-            Fault::RelaxedSwap => self.words[slot.0]
-                .compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok(),
+            Fault::RelaxedSwap => {
+                self.words[slot].compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            }
             _ => table::swap(&self.words, slot, from, to),
         }
     }
@@ -136,8 +147,8 @@ impl World {
         if self.fault == Fault::RelaxedLoad {
             let word = Word(self.words[0].load(Ordering::Relaxed));
             return match word {
-                Word::EMPTY => Probe::Vacant(Slot(0)),
-                word => Probe::Found(Slot(0), word, self.bytes(word)),
+                Word::EMPTY => Probe::Vacant(0),
+                word => Probe::Found(0, word, self.bytes(word)),
             };
         }
         let found = table::probe(&self.words, PLACE, |word| Ok::<_, ()>(Some(self.bytes(word))));
@@ -214,7 +225,7 @@ impl World {
             let word = self.append_claim(fence, now_ms + DEADLINE_MS);
             if self.swap(slot, from, word) {
                 self.commit(word, Bytes::Claim { fence });
-                return Begun::Started(Claim { slot: slot.0, word: word.0, fence });
+                return Begun::Started(Claim { slot, word: word.0, fence });
             }
         }
     }
@@ -228,7 +239,7 @@ impl World {
     }
 
     fn word_of(&self, claim: Claim) -> Word {
-        table::load(&self.words, Slot(claim.slot))
+        table::load(&self.words, claim.slot)
     }
 
     pub(crate) fn heartbeat(&self, claim: Claim) -> Said {
@@ -251,7 +262,7 @@ impl World {
     pub(crate) fn complete(&self, claim: Claim, address: u64) -> Said {
         let bytes = Bytes::Completed { fence: claim.fence };
         let word = self.append(address, bytes, 0);
-        if self.swap(Slot(claim.slot), Word(claim.word), word) {
+        if self.swap(claim.slot, Word(claim.word), word) {
             self.commit(word, bytes);
             return Said::Done;
         }

@@ -1,7 +1,7 @@
 //! Append, swap, mark: how every verb that writes a record ends.
 
 use crate::config::{Fault, Verb};
-use crate::state::{After, Control, EMPTY, Handle, Kind, NONE, Pc, Record, SLOTS, TICK, Word};
+use crate::state::{After, Control, EMPTY, Handle, Kind, NONE, Pc, Record, TICK, Word};
 use crate::verbs::{Checked, Turn};
 
 impl Turn<'_> {
@@ -113,7 +113,7 @@ impl Turn<'_> {
         }
         if self.has(Fault::LostInsertTakesNextSlot) && self.me().found == NONE {
             self.me().slot += 1;
-            if usize::from(self.me().slot) == SLOTS {
+            if self.me().slot == self.config.shape[0] {
                 return self.say("swap lost", "StoreFull");
             }
             return self.to("swap lost: next slot", Pc::Swap);

@@ -2,11 +2,14 @@
 
 use crate::config::{Fault, Verb};
 use crate::invariants::{Broken, Standing, is_late, judge};
-use crate::state::{Control, Kind, NONE, Pc, Record, SLOTS, Word};
+use crate::state::{Control, Kind, NONE, Pc, Record, Word};
 use crate::verbs::{Checked, Turn};
 
 impl Turn<'_> {
     pub(crate) fn probe(&mut self) -> Checked {
+        if self.config.shape.len() > 1 {
+            return self.probe_generations();
+        }
         let slot = self.me().slot;
         match self.s.slots[slot as usize] {
             Word::Empty => match self.verb {
@@ -17,11 +20,12 @@ impl Turn<'_> {
                 Verb::Peek => self.say("probe: EMPTY", "Absent"),
                 _ => self.say("probe: EMPTY", "Conflict"),
             },
-            Word::Foreign if usize::from(slot) + 1 == SLOTS => self.say("probe: end of chain", "StoreFull"),
+            Word::Foreign if slot + 1 == self.config.shape[0] => self.say("probe: end of chain", "StoreFull"),
             Word::Foreign => {
                 self.me().slot += 1;
                 self.to("probe: another key", Pc::Probe)
             }
+            Word::Frozen => Err(Broken::IllegalWord),
             Word::Record(id) if !self.s.record(id).complete => Err(Broken::TornRecordReached),
             Word::Record(id) => {
                 self.me().found = id;
@@ -57,7 +61,7 @@ impl Turn<'_> {
         }
         let found = self.me().found;
         let next = match self.verb {
-            _ if self.by_key() && self.config.extended => Pc::Probe,
+            _ if self.by_key() && self.config.extended => self.first_of_probe(),
             Verb::Heartbeat(_) if self.locked() => Pc::Lock,
             Verb::Checkpoint(_) | Verb::HandOver(_) => Pc::Append,
             Verb::Begin(_) if found == NONE => Pc::Append,

@@ -26,7 +26,8 @@ impl Turn<'_> {
         let me = *self.me();
         if self.s.slots[me.slot as usize] != Word::Record(me.found) && !self.has(Fault::NoRelook) {
             self.me().slot = 0;
-            return self.to("looks again: another word", Pc::Probe);
+            let next = self.first_of_probe();
+            return self.to("looks again: another word", next);
         }
         let record = *self.s.record(me.found);
         let standing = judge(&record, me.judged, me.now, self.config);

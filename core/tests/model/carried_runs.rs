@@ -15,7 +15,7 @@ fn pairs(left: &[Program], right: &[Program]) -> Vec<Config> {
     configs.map(|config| Config { foreign, ..config }).collect()
 }
 
-fn is_release() -> bool {
+pub(crate) fn is_release() -> bool {
     std::env::var("SEMEL_PROOF").is_ok_and(|it| it == "release")
 }
 

@@ -1,7 +1,7 @@
 //! What must never happen, each with its story, and the checks that look at a whole state.
 
 use crate::config::{Config, Fault, OnCrash};
-use crate::state::{Control, Id, Kind, Record, State, Word};
+use crate::state::{Control, Id, Kind, Record, Seal, State, Word};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Broken {
@@ -40,6 +40,10 @@ pub(crate) enum Broken {
     ForgotTheLiving,
     ForgottenReturns,
     SeenTwice,
+    GrantBeside,
+    Overlooked,
+    ListedTwice,
+    FilterDenies,
 }
 
 impl Broken {
@@ -79,6 +83,10 @@ impl Broken {
             Broken::FalseDamage => "damage was answered although nothing is damaged",
             Broken::ForgotTheLiving => "forget replaced a record that was no end",
             Broken::ForgottenReturns => "what was forgotten is there again",
+            Broken::GrantBeside => "Started in one generation beside a record that stands in another",
+            Broken::Overlooked => "absent, or no room, was answered for a key that was there before the look",
+            Broken::ListedTwice => "a walk met one key twice",
+            Broken::FilterDenies => "a filter denies a key that its generation has",
             Broken::SeenTwice => "a second caller was the first, although a key was noted as seen",
         }
     }
@@ -164,6 +172,9 @@ pub(crate) fn check(state: &State, config: &Config) -> Result<(), Broken> {
     if state.slots.iter().filter(|word| matches!(word, Word::Record(_))).count() > 1 {
         return Err(Broken::TwoLiveWords);
     }
+    if config.shape.len() > 1 {
+        denies_none(state, config)?;
+    }
     let current = state.current();
     let found = recovered(state, config)?;
     let told = current.filter(|id| state.record(*id).answered);
@@ -186,6 +197,18 @@ pub(crate) fn check(state: &State, config: &Config) -> Result<(), Broken> {
     }
     if found != expected.filter(|id| !absent(*id)) {
         return unless_blind(config, Broken::RecoveryWrong);
+    }
+    Ok(())
+}
+
+/// No filter denies a key that is in its generation.
+fn denies_none(state: &State, config: &Config) -> Result<(), Broken> {
+    for (generation, seal) in (0..).zip(&state.seals[..config.shape.len() - 1]) {
+        let words = config.first_slot(generation)..config.first_slot(generation + 1);
+        let has = words.into_iter().any(|slot| matches!(state.slots[usize::from(slot)], Word::Record(_)));
+        if has && matches!(seal, Seal::Linked(false) | Seal::Told(false)) {
+            unless_blind(config, Broken::FilterDenies)?;
+        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::config::{Config, Fault};
 use crate::invariants::{Broken, check, is_late, recovered, winner};
 use crate::seen::{Seen, fingerprint};
-use crate::state::{Handle, IDLE, NONE, Pc, State, THREADS, Word};
+use crate::state::{Handle, IDLE, NONE, OLDER, Pc, SLOTS, Seal, State, THREADS, Word};
 use crate::verbs::{Step, step};
 
 /// One move of the search, small enough to be kept for every state.
@@ -14,6 +14,11 @@ enum Move {
     Tick,
     Foreign(u8),
     Rebuild,
+    /// The next generation is published.
+    Grow,
+    /// A word is closed; a generation gets its filter.
+    Close(u8),
+    Filter(u8),
 }
 
 pub(crate) struct Outcome {
@@ -66,10 +71,12 @@ pub(crate) fn search(config: &Config) -> Outcome {
 fn moves(state: &State, config: &Config) -> impl Iterator<Item = Move> {
     let living = (0..THREADS).filter(|t| !config.programs[*t].is_empty());
     let dying = living.clone().filter(|t| state.deaths_left > 0 && state.threads[*t].pc != Pc::Dead);
-    let empty = (0u8..).zip(state.slots).filter(|(_, word)| *word == Word::Empty).map(|(slot, _)| slot);
+    let there = config.first_slot(state.newest + 1);
+    let empty = (0..there).filter(|slot| state.slots[usize::from(*slot)] == Word::Empty);
     let foreign = empty.filter(|_| state.foreign_left > 0);
     let tick = (state.clock < config.ticks).then_some(Move::Tick);
     let rebuild = (config.late.is_some() && !state.rebuilt).then_some(Move::Rebuild);
+    let seals = sealing(state, config);
     let number = |t: usize| u8::try_from(t).unwrap();
     living
         .map(move |t| Move::Run(number(t)))
@@ -77,6 +84,23 @@ fn moves(state: &State, config: &Config) -> impl Iterator<Item = Move> {
         .chain(foreign.map(Move::Foreign))
         .chain(dying.map(move |t| Move::Die(number(t))))
         .chain(rebuild)
+        .chain(seals)
+}
+
+/// What helper threads may do at any moment, whoever they are: any number of them leaves no other traces.
+fn sealing(state: &State, config: &Config) -> impl Iterator<Item = Move> {
+    let there = config.first_slot(state.newest + u8::from(config.has(Fault::NewestIsSealed)));
+    let is_empty = |slot: &u8| state.slots[usize::from(*slot)] == Word::Empty;
+    let empty = (0..there).filter(is_empty).map(Move::Close);
+    let closed = |generation: &u8| {
+        let mut words = config.first_slot(*generation)..config.first_slot(generation + 1);
+        state.seals[usize::from(*generation)] == Seal::Open
+            && (config.has(Fault::FilterBeforeClosed) || !words.any(|slot| is_empty(&slot)))
+    };
+    let filters = (0..state.newest).filter(closed).map(Move::Filter);
+    let all: Vec<_> = if config.seals { empty.chain(filters).collect() } else { Vec::new() };
+    let grows = config.grows && usize::from(state.newest) + 1 < config.shape.len();
+    grows.then_some(Move::Grow).into_iter().chain(all)
 }
 
 /// The state after a move; None when the move is not possible there.
@@ -103,9 +127,24 @@ fn apply(state: &State, config: &Config, step: Move) -> Option<(State, Option<Br
             after
         }
         Move::Rebuild => rebuild(state, config),
+        other => helped(state, config, other),
     };
     after.settle(config);
     Some((after, None))
+}
+
+fn helped(state: &State, config: &Config, step: Move) -> State {
+    let mut after = state.clone();
+    match step {
+        Move::Close(slot) => after.slots[slot as usize] = Word::Frozen,
+        Move::Filter(generation) => {
+            let mut words = config.first_slot(generation)..config.first_slot(generation + 1);
+            let has = words.any(|slot| matches!(state.slots[usize::from(slot)], Word::Record(_)));
+            after.seals[usize::from(generation)] = Seal::Told(has);
+        }
+        _ => after.newest += 1,
+    }
+    after
 }
 
 fn run(state: &State, config: &Config, t: u8) -> Option<Step> {
@@ -143,7 +182,8 @@ fn rebuild(state: &State, config: &Config) -> State {
     }
     let keeps = if config.extended { winner(state, config) } else { recovered(state, config) };
     let found = keeps.ok().flatten();
-    after.slots = [Word::Empty; 3];
+    after.slots = [Word::Empty; SLOTS];
+    (after.newest, after.seals) = (0, [Seal::Open; OLDER]);
     after.slots[0] = found.map_or(Word::Empty, Word::Record);
     let highest = state.log.iter().flatten().map(|record| record.version + 1).max();
     after.floor = if config.has(Fault::RebuildWithoutFloor) { 0 } else { highest.unwrap_or(0) };

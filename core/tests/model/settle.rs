@@ -64,8 +64,13 @@ impl State {
             }
         }
         let reuse = config.fault == Some(Fault::RecordReused);
+        let insert = config.fault == Some(Fault::InsertReused);
         for thread in &mut self.threads {
-            thread.forget(reuse, config.fault == Some(Fault::ClockKept), config.extended);
+            thread.forget(
+                reuse || insert && thread.found == NONE,
+                config.fault == Some(Fault::ClockKept),
+                config.extended,
+            );
         }
     }
 
@@ -115,8 +120,8 @@ impl Thread {
     /// Clears the registers that no later step reads.
     fn forget(&mut self, keep_fresh: bool, keep_now: bool, clock_first: bool) {
         use Pc::{
-            Append, Await, Body, Clock, Commit, Dead, Give, Help, Idle, Judge, Look, LookHelp, Probe, Relook,
-            Spend, Swap, Take,
+            Append, Await, Body, Clock, Close, Commit, Dead, Give, Grow, Help, Idle, Judge, Look, LookHelp,
+            Newest, NewestAgain, Probe, Publish, Relook, Spend, Swap, Take,
         };
         let pc = self.pc;
         if matches!(pc, Idle | Dead) {
@@ -129,7 +134,8 @@ impl Thread {
         if !matches!(pc, Look | LookHelp | Await) {
             self.tried = NONE;
         }
-        if matches!(pc, Probe | Look | Commit | Spend | Give) {
+        let probes = matches!(pc, Probe | Newest | Close | NewestAgain | Grow | Publish);
+        if probes || matches!(pc, Look | Commit | Spend | Give) {
             self.found = NONE;
         }
         let done = matches!(pc, Body | Swap | Commit | Look | LookHelp | Await | Spend | Give);
@@ -137,6 +143,7 @@ impl Thread {
         if (done || early) && !keep_now {
             self.now = 0;
         }
+        self.forget_generations();
         let looks_again = pc == Look && self.after == After::OwnSwap;
         if !matches!(pc, Clock | Judge | Relook | Take | Append | Pc::Control) && !looks_again {
             self.judged = Control::default();
@@ -144,6 +151,31 @@ impl Thread {
         }
         if !matches!(pc, Body | Swap | Commit | Spend | Give) && !keep_fresh {
             self.fresh = NONE;
+        }
+    }
+
+    fn forget_generations(&mut self) {
+        use Pc::{
+            Close, FilterLink, FilterTell, FilterWord, Grow, NewestAgain, Probe, Publish, SealClose,
+            SealTell, SealWord, Walk, WalkOn,
+        };
+        let probes = matches!(self.pc, Probe | Close | NewestAgain | Grow | Publish);
+        let seals = matches!(self.pc, SealWord | SealClose | SealTell | FilterWord | FilterLink | FilterTell);
+        if !matches!(self.pc, Probe | Close) {
+            self.vacant = NONE;
+        }
+        let walks = matches!(self.pc, Walk | WalkOn);
+        if !probes && !walks {
+            self.sure = false;
+        }
+        if seals || walks {
+            self.now = 0;
+        }
+        if !probes && !seals {
+            self.top = NONE;
+        }
+        if matches!(self.pc, NewestAgain | Grow | Publish) {
+            self.slot = 0;
         }
     }
 }

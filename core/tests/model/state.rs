@@ -1,8 +1,12 @@
 //! What is shared, what a thread remembers, and the one form in which equal situations look equal.
 
 use crate::config::Config;
+pub(crate) use crate::pc::Pc;
 
-pub(crate) const SLOTS: usize = 3;
+/// Words of all generations together.
+pub(crate) const SLOTS: usize = 6;
+/// Generations that may be older than another one.
+pub(crate) const OLDER: usize = 2;
 pub(crate) const RECORDS: usize = 10;
 pub(crate) const THREADS: usize = 4;
 pub(crate) const CLAIMS: usize = 4;
@@ -16,9 +20,20 @@ pub(crate) const NONE: Id = u8::MAX;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Word {
     Empty,
+    /// The chain ends here for ever.
+    Frozen,
     /// The word of another key that met this key's chain.
     Foreign,
     Record(Id),
+}
+
+/// What the head of a generation says, and whether the file of its filter is there, and has the key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Seal {
+    Open,
+    Closed,
+    Linked(bool),
+    Told(bool),
 }
 
 /// `Failed` behaves as `Completed` does and is not told apart.
@@ -81,52 +96,6 @@ pub(crate) const EMPTY: Record = Record {
     forgotten: false,
 };
 
-/// Where a thread stands: the step that it takes next. Names follow the kill points.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Pc {
-    /// Between two verbs.
-    Idle,
-    Dead,
-    /// Load one word of the chain.
-    Probe,
-    /// Set COMMITTED on the record found.
-    Help,
-    Clock,
-    /// Load the control word, judge, answer or go on.
-    Judge,
-    /// Swap TAKEN into the control word.
-    Take,
-    /// Append: with `Config::torn` only the length, and the rest in `Body`.
-    Append,
-    Body,
-    /// Swap the slot.
-    Swap,
-    /// Set COMMITTED on the record just swapped in, and answer.
-    Commit,
-    /// A claim's verb loads its slot.
-    Look,
-    /// A claim's verb sets COMMITTED on what it saw there, and answers from it.
-    LookHelp,
-    /// A claim's verb loads its control word.
-    Load,
-    /// heartbeat and begin_effect swap the control word.
-    Control,
-    /// A verb by key loads its slot again, and answers or goes on.
-    Relook,
-    /// A claim's verb looks whether the claim was handed over.
-    Kept,
-    /// A claim's verb takes the claim's lock, and looks whether the claim was handed over.
-    Lock,
-    /// A completion waits for the lock, once.
-    Await,
-    /// hand_over sets the flag that the claim is spent.
-    Spend,
-    /// hand_over answers with the bytes.
-    Give,
-    /// adopt loads the control word that it will copy.
-    Copy,
-}
-
 /// Why a claim's verb looks at its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum After {
@@ -151,6 +120,13 @@ pub(crate) struct Thread {
     pub(crate) after: After,
     /// The record that the lost swap of a completion or release expected.
     pub(crate) tried: Id,
+    /// The generation that it took for the newest, and the EMPTY word it saw there.
+    pub(crate) top: u8,
+    pub(crate) vacant: u8,
+    /// How often a walk met the key; whether the filter that is built has it.
+    pub(crate) met: u8,
+    /// Ghost: the key had a word when the probe or the walk began.
+    pub(crate) sure: bool,
     /// Ghost: since the control word was loaded there was a moment at which the claim was late.
     pub(crate) late: bool,
 }
@@ -205,6 +181,9 @@ pub(crate) struct Told {
 pub(crate) struct State {
     pub(crate) clock: u8,
     pub(crate) slots: [Word; SLOTS],
+    /// The generation that takes new keys, and what the older ones say.
+    pub(crate) newest: u8,
+    pub(crate) seals: [Seal; OLDER],
     pub(crate) log: [Option<Record>; RECORDS],
     pub(crate) handles: [Handle; CLAIMS],
     pub(crate) bytes: [Bytes; CLAIMS],
@@ -231,6 +210,10 @@ pub(crate) const IDLE: Thread = Thread {
     judged: Control { committed: false, effect: false, taken: false, deadline: 0 },
     after: After::Start,
     tried: NONE,
+    top: NONE,
+    vacant: NONE,
+    met: 0,
+    sure: false,
     late: false,
 };
 
@@ -239,6 +222,8 @@ impl State {
         State {
             clock: 0,
             slots: [Word::Empty; SLOTS],
+            newest: 0,
+            seals: [Seal::Open; OLDER],
             log: [None; RECORDS],
             handles: [Handle::Awaited; CLAIMS],
             bytes: [Bytes::Awaited; CLAIMS],

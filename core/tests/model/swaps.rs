@@ -10,7 +10,7 @@ impl Turn<'_> {
     pub(crate) fn may_replace(&self, word: Word, new: Id) -> Checked {
         let new = *self.s.record(new);
         let old = match word {
-            Word::Foreign => return Err(Broken::IllegalWord),
+            Word::Foreign | Word::Frozen => return Err(Broken::IllegalWord),
             Word::Empty => None,
             Word::Record(id) => Some(*self.s.record(id)),
         };
@@ -19,6 +19,9 @@ impl Turn<'_> {
         }
         if self.carries() {
             return self.carry_over(word, &new);
+        }
+        if old.is_none() && self.config.shape.len() > 1 {
+            self.alone(&new)?;
         }
         if new.kind == Kind::Claim || self.verb == Verb::MarkSeen {
             if self.s.told.seen > self.s.clock {
@@ -41,6 +44,21 @@ impl Turn<'_> {
             return Err(Broken::ForeignResult);
         }
         if self.resolves() { self.resolve_over(&old) } else { self.result_over(&old, &new) }
+    }
+
+    /// A record that goes into an EMPTY word is the key's only one in all generations, and the first.
+    fn alone(&self, new: &Record) -> Checked {
+        if let Some(other) = self.s.current().map(|id| self.s.record(id)) {
+            let standing = judge(other, other.control, self.s.clock, self.config);
+            if !matches!(standing, Standing::Expired | Standing::Released) {
+                unless_blind(self.config, Broken::GrantBeside)?;
+            }
+        }
+        let marked = self.s.log.iter().flatten().filter(|record| record.control.committed);
+        if marked.map(|record| record.version).max() >= Some(new.version) {
+            unless_blind(self.config, Broken::VersionFell)?;
+        }
+        Ok(())
     }
 
     fn not_answered(&self, old: &Record) -> Checked {

@@ -71,7 +71,7 @@ impl Turn<'_> {
 
     pub(crate) fn by_key(&self) -> bool {
         use Verb::*;
-        let new = matches!(self.verb, Adopt(..) | Forget | MarkSeen);
+        let new = matches!(self.verb, Adopt(..) | Forget | MarkSeen | List | Seal);
         new || matches!(self.verb, Begin(_) | ResolveCompleted(_) | ResolveReleased(_) | Peek)
     }
 
@@ -110,6 +110,7 @@ impl Turn<'_> {
 
     fn start(&mut self) {
         let (record, slot) = self.held();
+        let stands = self.s.current().is_some();
         let clock = self.s.clock;
         let (verb, by_key) = (self.verb, self.by_key());
         let (extended, locked) = (self.config.extended, self.locked());
@@ -118,7 +119,10 @@ impl Turn<'_> {
         let me = self.me();
         (me.slot, me.found, me.now) = if by_key { (0, NONE, clock) } else { (slot, record, clock) };
         me.after = After::Start;
+        me.sure = verb == Verb::List && stands;
         me.pc = match verb {
+            Verb::List => Pc::Walk,
+            Verb::Seal => Pc::SealNewest,
             _ if by_key => {
                 if extended {
                     Pc::Clock
@@ -159,6 +163,7 @@ impl Turn<'_> {
             Pc::Spend => self.spend(),
             Pc::Give => self.give_and_answer(),
             Pc::Copy => self.copy(),
+            pc => self.go_through_generations(pc),
         }
     }
 
