@@ -51,19 +51,26 @@ impl Log {
     /// Asks for a record's lines, ahead of reading it.
     #[inline]
     pub(crate) fn prefetch(&self, address: Address) {
-        const LINES: usize = 8;
-        let Some(segment) = self.segments.get(self.geometry.segment(address)) else { return };
-        let offset = self.geometry.offset(address);
-        for line in 0..LINES {
-            segment.mapping.prefetch(offset + line * 64);
+        if let Some(segment) = self.segments.get(self.geometry.segment(address)) {
+            prefetch_lines(segment, self.geometry.offset(address));
         }
     }
 
     /// As [`read`](Log::read), of a record that nobody touched lately: asks for all its cache lines at once.
     #[inline]
     pub(crate) fn read_cold(&self, address: Address) -> Result<Record<'_>> {
-        self.prefetch(address);
-        self.read(address)
+        let segment = self.segment(self.geometry.segment(address))?;
+        let offset = self.geometry.offset(address);
+        prefetch_lines(segment, offset);
+        segment.record(self.seed, address, offset).ok_or_else(|| damaged(segment, offset))
+    }
+}
+
+#[inline]
+fn prefetch_lines(segment: &Segment, offset: usize) {
+    const LINES: usize = 8;
+    for line in 0..LINES {
+        segment.mapping.prefetch(offset + line * 64);
     }
 }
 
